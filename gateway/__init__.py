@@ -1,0 +1,1 @@
+"""What is owed: messages, credit, their durable state, and the ways out."""

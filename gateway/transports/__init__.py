@@ -1,0 +1,1 @@
+"""The ways out. Each is two verbs and the contract in `base.py`."""
