@@ -42,7 +42,12 @@ class Claim:
 
 _NEXT = (
     select(_segment.c.id)
-    .where(QUEUED, _segment.c.rank.is_not(None), _segment.c.route == bindparam("on_route"))
+    .where(
+        QUEUED,
+        _segment.c.rank.is_not(None),
+        _segment.c.route == bindparam("on_route"),
+        _segment.c.expires > bindparam("now_is"),
+    )
     .order_by(_segment.c.rank, _segment.c.id)
     .limit(bindparam("at_most"))
 )
@@ -73,7 +78,7 @@ _CLAIM_POSTGRESQL = update(_segment).where(_segment.c.id == _picked.c.id).values
 def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Claimed]]:
     """For each claim the segments it got, now `submitting`, in the order they should leave.
 
-    What has expired by now is given too, with `seconds_left` at or below 0: whoever claims settles it as expired.
+    What is past its validity is left where it is, for `settlement.expire`.
     """
     statement = _CLAIM_SQLITE if connection.dialect.name == "sqlite" else _CLAIM_POSTGRESQL
     answers: list[list[Claimed]] = []
@@ -84,6 +89,7 @@ def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Cla
             "at_most": min(claim.limit, MOST),
             "by_node": claim.node,
             "at_instant": claim.now,
+            "now_is": claim.now,
         }
         rows = sorted(connection.execute(statement, values).all(), key=lambda row: (row.rank, row.id))
         if rows:

@@ -302,16 +302,6 @@ def expire(connection: Connection, now: datetime) -> int:
     return len(rows)
 
 
-def end_claimed(connection: Connection, ids: Iterable[int], now: datetime) -> None:
-    """End segments that were claimed and found to be past their validity, before anything was written."""
-    book = Book(now)
-    for row in connection.execute(_BY_ID, {"ids": sorted(ids)}):
-        if row.state == State.SUBMITTING:
-            # The table has no arrow from submitting to expired: it goes back first, in the same transaction.
-            book.give_back(row, State.EXPIRED, "it could not be sent within its validity")
-    book.write(connection)
-
-
 def cancel(connection: Connection, ids: Iterable[int], now: datetime, reason: str) -> int:
     """Cancel what has not left yet; how many segments."""
     book = Book(now)
