@@ -10,7 +10,7 @@ VENV   ?= .venv
 ARGS   ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
@@ -27,11 +27,14 @@ test: $(VENV)/.test
 peers:
 	@tests/peers/install
 
+# Every check is run even where one before it failed.
 lint: $(VENV)/.test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
+	@failed=0; set -x; \
+	  $(BIN)/ruff check . || failed=1; \
+	  $(BIN)/ruff format --check . || failed=1; \
+	  $(BIN)/mypy || failed=1; \
+	  $(BIN)/lint-imports --no-cache || failed=1; \
+	  set +x; exit $$failed
 
 bench: $(VENV)/.test
 	@$(BIN)/python tests/bench/run.py $(ARGS)
@@ -65,7 +68,7 @@ LOCK := pip compile --quiet --universal --python-version 3.11 --generate-hashes 
 
 lock:
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && $(PYTHON) -m venv "$$scratch" && \
-	  "$$scratch/bin/python" -m pip install --quiet --disable-pip-version-check uv && uv="$$scratch/bin/uv" && \
+	  "$$scratch/bin/python" -m pip install -qq --disable-pip-version-check uv && uv="$$scratch/bin/uv" && \
 	  "$$uv" $(LOCK) requirements/build.in --output-file requirements/build.txt && \
 	  "$$uv" $(LOCK) pyproject.toml --output-file requirements/run.txt && \
 	  "$$uv" $(LOCK) --group test --constraints requirements/build.txt --constraints requirements/run.txt \
