@@ -1,4 +1,4 @@
-"""`tocsin serve`: one process around one house: signals, the service manager, the lock on an SQLite file, exit codes."""
+"""`tocsin serve`: one process around one house: signals, the service manager, the lock on an SQLite file."""
 
 from __future__ import annotations
 
@@ -53,9 +53,8 @@ def serve(load: Callable[[], Config], roles: Collection[str]) -> None:
     manager = ServiceManager()
     journal.set_up(config.log.format, config.log.level, config.secrets())
     store = open_store(config)
-    with only_one(store.engine):
-        with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(_serve(House(config, store, roles=roles, sockets=manager.sockets()), load, manager))
+    with only_one(store.engine), asyncio.Runner(loop_factory=_loop) as runner:
+        runner.run(_serve(House(config, store, roles=roles, sockets=manager.sockets()), load, manager))
 
 
 def _loop() -> asyncio.AbstractEventLoop:
