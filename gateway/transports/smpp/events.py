@@ -84,7 +84,8 @@ class Unbound:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The session is over and the connection has to be closed; `why` is one plain sentence."""
+    """The session is over and the connection has to be closed; `why` is one plain sentence, without its capital
+    and its full stop, to be part of a longer one."""
 
     why: str
 

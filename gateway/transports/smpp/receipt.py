@@ -74,7 +74,7 @@ class ReceiptFields:
 def read_receipt(message: ShortMessage) -> ReceiptFields | None:
     """What this deliver_sm (or data_sm) reports, or None where it is no receipt.
 
-    With an esm_class that says receipt, a state is enough. Without, either the optional parameters must be there, or
+    With an esm_class that says receipt, a state is enough. Without, either a receipted_message_id must be there, or
     the text must have an id, a state and one field more: a handset can write `stat:DELIVRD`, too.
     """
     said = text_fields(text_of(message.payload, message.data_coding))
@@ -82,16 +82,14 @@ def read_receipt(message: ShortMessage) -> ReceiptFields | None:
     receipted = _c_octets(message.tlv(Tag.RECEIPTED_MESSAGE_ID))
     state_octets = message.tlv(Tag.MESSAGE_STATE)
     state = _STATES.get(int.from_bytes(state_octets, "big")) if state_octets else None
-    told = bool(receipted) and state is not None
-    if not (marked or told or ("id" in said and "stat" in said and len(said) > 2)):
-        return None
-    if state is None:
-        state = word_state(said["stat"]) if "stat" in said else None
-    if state is None and not (marked and "stat" in said):
+    if state is None and "stat" in said:
+        state = word_state(said["stat"]) or (ReceiptState.UNKNOWN if marked else None)
+    convincing = marked or receipted or ("id" in said and "stat" in said and len(said) > 2)
+    if state is None or not convincing:
         return None
     return ReceiptFields(
         id=(receipted or said.get("id", ""))[:_LONGEST_ID],
-        state=state or ReceiptState.UNKNOWN,
+        state=state,
         error=_network_error(message.tlv(Tag.NETWORK_ERROR_CODE)) or said.get("err", ""),
         submitted=said.get("submit", ""),
         done=said.get("done", ""),

@@ -188,6 +188,11 @@ class Session:
         """How many more messages may be sent this moment."""
         return self.window - len(self._outstanding) - len(self._overdue) if self._may_send() else 0
 
+    @property
+    def unsent(self) -> int:
+        """How many PDUs `data_to_send` would return."""
+        return len(self._out)
+
     def deadline(self) -> float | None:
         """When `tick` has something to do, if nothing else happens before."""
         if self.phase is Phase.CLOSED:
@@ -290,7 +295,7 @@ class Session:
                 return events
         if error is not None:
             self._out.append(codec.encode(Command.GENERIC_NACK, 0, _INVALID_LENGTH))
-            self._fault(f"The peer does not speak SMPP, or lost its place: {error}.", events)
+            self._fault(f"the peer does not speak SMPP, or lost its place: {error}", events)
         return events
 
     def tick(self, now: float) -> list[Event]:
@@ -305,9 +310,9 @@ class Session:
             self._overdue.add(sequence)
             events.append(TimedOut(sequence))
         if self.phase in (Phase.OPEN, Phase.BINDING) and now >= self._opened + timers.bind:
-            self._fault(f"Nothing was bound within {timers.bind:g} seconds.", events)
+            self._fault(f"nothing was bound within {timers.bind:g} seconds", events)
         elif self.phase is Phase.UNBINDING and self._control and now >= self._control[2] + timers.response:
-            self._fault(f"The unbind was not answered within {timers.response:g} seconds.", events)
+            self._fault(f"the unbind was not answered within {timers.response:g} seconds", events)
         elif self.phase is Phase.BOUND:
             self._tick_bound(now, events)
         return events
@@ -316,7 +321,7 @@ class Session:
         timers = self._timers
         if self._probe is not None:
             if now >= self._probe + timers.response:
-                self._fault(f"The peer is dead: enquire_link had no answer for {timers.response:g} seconds.", events)
+                self._fault(f"the peer is dead: enquire_link had no answer for {timers.response:g} seconds", events)
                 return
         elif timers.enquire_link is not None and now >= self._heard + timers.enquire_link:
             self._probe, self._probe_sequence = now, self._next_sequence()
@@ -342,7 +347,7 @@ class Session:
         elif pdu.sequence == self._probe_sequence and pdu.command in (Command.ENQUIRE_LINK_RESP, Command.GENERIC_NACK):
             pass  # it is alive, and `receive` has noted that
         elif pdu.command == Command.GENERIC_NACK:
-            self._fault(f"The peer could not read a PDU of ours (0x{pdu.status:08X}), and does not say which.", events)
+            self._fault(f"the peer could not read a PDU of ours (0x{pdu.status:08X}), and does not say which", events)
         else:
             self._ignored(pdu, "nobody waits for this answer", events)
 
