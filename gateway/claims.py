@@ -177,10 +177,7 @@ def strand(connection: Connection, now: datetime, waits: Mapping[str, datetime],
         update(_segment)
         .where(_segment.c.id == bindparam("segment"))
         .values(state="unknown", due=bindparam("until"), attempts=bindparam("tries"), node=None),
-        [
-            {"segment": row.id, "until": waits.get(row.route, now), "tries": row.attempts + 1}
-            for row in rows
-        ],
+        [{"segment": row.id, "until": waits.get(row.route, now), "tries": row.attempts + 1} for row in rows],
     )
     connection.execute(
         insert(schema.attempt),
@@ -210,8 +207,14 @@ def resend_unknown(
     """
     again = frozenset(resend)
     rows = connection.execute(
-        select(_segment.c.id, _segment.c.message_id, _segment.c.route, _segment.c.account_id, _segment.c.urgent,
-               _segment.c.expires)
+        select(
+            _segment.c.id,
+            _segment.c.message_id,
+            _segment.c.route,
+            _segment.c.account_id,
+            _segment.c.urgent,
+            _segment.c.expires,
+        )
         .where(UNKNOWN, _segment.c.due <= now)
         .order_by(_segment.c.id)
         .limit(MOST)

@@ -7,7 +7,7 @@ Who comes again with the same key gets the message that stands; recipients that 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,7 +103,7 @@ def submit_many(
     now = max(draft.created for draft in drafts)
     purses = credit.load(connection, (draft.request.account for draft in drafts), now)
     standing = _load_standing(connection, drafts)
-    holds = {(row.kind, row.name) for row in connection.execute(_HOLDS)}
+    holds = current_holds(connection, purses)
     turns = Turns(
         connection,
         (
@@ -114,7 +114,6 @@ def submit_many(
     )
     need = sum(1 + len(draft.legs) + sum(map(draft.parts, draft.legs)) for draft in drafts if not _compact(draft))
     ids = iter(identifiers.take(connection, need + sum(map(_compact, drafts))))
-    held_accounts = _held_accounts(connection, holds, purses)
     rows = Rows()
     answers: list[Taken | RefusedError] = []
     for draft in drafts:
@@ -123,7 +122,7 @@ def submit_many(
             answers.append(RefusedError("this account does not exist any more"))
             continue
         try:
-            filler = Filler(draft, rows, turns, holds, held_accounts, ids)
+            filler = Filler(draft, rows, turns, holds, ids)
             answers.append(_submit(filler, purse, standing))
         except RefusedError as refused:
             answers.append(refused)
@@ -137,15 +136,24 @@ def _compact(draft: Draft) -> bool:
     return len(draft.legs) > COMPACT
 
 
-def _held_accounts(
-    connection: Connection, holds: set[tuple[str, str]], purses: Mapping[int, credit.Purse]
-) -> frozenset[int]:
-    names = [name for kind, name in holds if kind == "account"]
-    if not names:
-        return frozenset()
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What the operator holds: routes by name, accounts by id."""
+
+    routes: frozenset[str]
+    accounts: frozenset[int]
+
+
+def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
+    """The standing holds, as far as they concern these accounts."""
+    rows = connection.execute(_HOLDS).all()
+    names = [row.name for row in rows if row.kind == "account"]
     account = schema.account
-    wanted = select(account.c.id).where(account.c.id.in_(list(purses)), account.c.name.in_(names))
-    return frozenset(connection.execute(wanted).scalars())
+    held = select(account.c.id).where(account.c.id.in_(list(accounts)), account.c.name.in_(names))
+    return Holds(
+        frozenset(row.name for row in rows if row.kind == "route"),
+        frozenset(connection.execute(held).scalars()) if names else frozenset(),
+    )
 
 
 def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[int, bytes], _Standing]:
@@ -208,8 +216,7 @@ class Filler:
     draft: Draft
     rows: Rows
     turns: Turns
-    holds: set[tuple[str, str]]
-    held_accounts: frozenset[int]
+    holds: Holds
     ids: Iterator[int]
 
     def add_message(self, message: int, recipients: int) -> None:
@@ -297,7 +304,7 @@ class Filler:
     def _place(self, route: str, parts: int) -> tuple[str, int | None]:
         """The state a new segment begins in, and the first rank where it is ready."""
         request = self.draft.request
-        if ("route", route) in self.holds or request.account in self.held_accounts:
+        if route in self.holds.routes or request.account in self.holds.accounts:
             return "held", None
         if self.draft.due is not None:
             return "queued", None
