@@ -1,8 +1,8 @@
 """What an SMS centre sends by itself: receipts and messages, recorded first and answered afterwards.
 
 Each deliver_sm becomes a task that asks the Hub to record it and answers ESME_ROK when that is done, ESME_RX_T_APPN
-when it failed: the centre keeps it and sends it again. The number of tasks is bounded. At `LIMIT` the connection is not
-read any further, so that a burst waits in the network; if nothing moves for `PATIENCE` seconds it is read again, for the
+when it failed: the centre keeps it and sends it again. The number of tasks is bounded. At `LIMIT` the connection is
+not read any further, so that a burst waits in the network; if that lasts `PATIENCE` seconds it is read again, for the
 answers of our own submits must not wait for a store that is away, and what is over the limit is refused for now.
 """
 

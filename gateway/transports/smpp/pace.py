@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: Seconds of sending that may be taken in advance (DESIGN, one mail's journey, step 6).
 AHEAD = 0.2
 _SLACK = 0.02
+#: Slots are looked at no oftener than this, so that several PDUs go in one write.
+_TICK = 0.01
 
 _DECREASE = 0.5
 #: A second of success adds this share of the rate at which we were throttled.
@@ -81,7 +83,7 @@ class Pace:
         if self.rate is None:
             return None
         if waiting:
-            return max(self._next, now)
+            return max(self._next, now + _TICK)
         return self._next - AHEAD if self._next - AHEAD > now else None
 
     def throttled(self, written: float, now: float) -> bool:
@@ -93,7 +95,7 @@ class Pace:
         floor = max(_LEAST, _FLOOR * (self.ceiling or self._peak))
         self.rate = max(min(floor, reached), reached * _DECREASE)
         self._step = reached * _INCREASE
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._streak, 16))
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._streak, 16))
         self.paused_until = now + pause * (0.75 + self._random.random() / 2)
         self._streak += 1
         self._cut_at = self._grown_at = now
