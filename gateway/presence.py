@@ -48,11 +48,16 @@ def clock(connection: Connection) -> datetime:
 def arrive(connection: Connection, identifiers: Identifiers) -> int:
     """Register this process as a node; its number."""
     number = identifiers.take(connection, 1)[0]
+    return_as(connection, number)
+    return number
+
+
+def return_as(connection: Connection, number: int) -> None:
+    """Register again under a number whose row was taken away."""
     now = clock(connection)
     connection.execute(
         insert(_node), {"id": number, "host": socket.gethostname(), "pid": os.getpid(), "started": now, "beat": now}
     )
-    return number
 
 
 def beat(connection: Connection, number: int, reports: Sequence[Report]) -> bool:
@@ -151,5 +156,5 @@ def backlog(connection: Connection) -> dict[str, int]:
     waiting = _segment.c.state.in_(
         [literal_column("'queued'"), literal_column("'held'"), literal_column("'submitting'")]
     )
-    rows = connection.execute(select(_segment.c.route, func.count()).where(waiting).group_by(_segment.c.route))
-    return {route: count for route, count in rows}
+    counted = select(_segment.c.route, func.count().label("n")).where(waiting).group_by(_segment.c.route)
+    return {row.route: row.n for row in connection.execute(counted)}
