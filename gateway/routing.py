@@ -85,8 +85,13 @@ def consider(routes: Sequence[Route], channel: Channel, number: str) -> list[Con
             candidates.append((-len(prefix), -route.weight, place, route, prefix))
     candidates.sort(key=lambda candidate: candidate[:3])
     taken = [
-        Considered(route, index == 0, f"its prefix {prefix} is the longest that fits" if index == 0 else
-                   f"{candidates[0][3].name} comes first, by its prefix, its weight or its place")
+        Considered(
+            route,
+            index == 0,
+            f"its prefix {prefix} is the longest that fits"
+            if index == 0
+            else f"{candidates[0][3].name} comes first, by its prefix, its weight or its place",
+        )
         for index, (_, _, _, route, prefix) in enumerate(candidates)
     ]
     return taken + refused

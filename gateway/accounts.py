@@ -1,0 +1,336 @@
+"""Accounts, plans and tokens: who Tocsin works for, and what they may change about themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from argon2 import PasswordHasher
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from gateway import credit
+from gateway.failure import RefusedError
+from gateway.numbers import sms_number
+from gateway.store import schema
+
+#: What `account set` may change, and what a value must be.
+TEXT_SOURCES = ("body", "subject", "both")
+#: The most parts a handset puts together again (3GPP TS 23.040 section 9.2.3.24.1).
+MOST_PARTS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A subscriber. `addresses` are those he sends from, lower case, the first the one reports go to."""
+
+    id: int
+    name: str
+    plan: str | None
+    monthly: int
+    addresses: tuple[str, ...]
+    mobile: str | None
+    zone: ZoneInfo
+    region: str | None
+    language: str
+    max_parts: int
+    signature: str
+    text: str
+    transliterate: bool
+    cap_hour: int
+    cap_day: int
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token of the HTTP API, without its secret."""
+
+    id: int
+    name: str
+    created: datetime
+    revoked: datetime | None
+
+
+# Plans ---------------------------------------------------------------------------------------------------------------
+
+
+def add_plan(connection: Connection, name: str, monthly: int) -> None:
+    """A new plan. `RefusedError` where the name is taken or `monthly` is below zero."""
+    if monthly < 0:
+        raise RefusedError(f"a plan cannot include {monthly} units a month: give 0 or more")
+    if connection.execute(select(schema.plan.c.id).where(schema.plan.c.name == _name(name))).first():
+        raise RefusedError(f"there is a plan {name} already")
+    connection.execute(insert(schema.plan), {"name": name, "monthly": monthly})
+
+
+def plans(connection: Connection) -> list[tuple[str, int]]:
+    """Every plan: its name and the units it includes each month."""
+    rows = connection.execute(select(schema.plan.c.name, schema.plan.c.monthly).order_by(schema.plan.c.name))
+    return [(row.name, row.monthly) for row in rows]
+
+
+def _plan_id(connection: Connection, name: str) -> int:
+    found: int | None = connection.execute(select(schema.plan.c.id).where(schema.plan.c.name == name)).scalar()
+    if found is None:
+        raise RefusedError(f"there is no plan {name}: add it with tocsin plan add {name} --monthly N")
+    return found
+
+
+# Accounts ------------------------------------------------------------------------------------------------------------
+
+
+def add(
+    connection: Connection,
+    name: str,
+    *,
+    now: datetime,
+    addresses: Sequence[str] = (),
+    plan: str | None = None,
+    password: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> int:
+    """A new account with its first period of credit; its id. `settings` are those of `change`."""
+    if connection.execute(select(schema.account.c.id).where(schema.account.c.name == _name(name))).first():
+        raise RefusedError(f"there is an account {name} already")
+    values = _checked(dict(settings or {}))
+    values.setdefault("zone", "UTC")
+    if plan is not None:
+        values["plan_id"] = _plan_id(connection, plan)
+    if password is not None:
+        values["password"] = _hashed(password)
+    statement = insert(schema.account).values(name=name, created=now, **values).returning(schema.account.c.id)
+    number: int = connection.execute(statement).scalar_one()
+    _set_addresses(connection, number, addresses)
+    credit.open_account(connection, number, now)
+    return number
+
+
+def change(
+    connection: Connection,
+    name: str,
+    *,
+    addresses: Sequence[str] | None = None,
+    plan: str | None = None,
+    password: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Change what is given; zone and plan act on the allotment from its next period.
+
+    `settings` keys are columns of the account: mobile, zone, region, language, max_parts, signature, text,
+    transliterate, cap_hour, cap_day. `RefusedError` names what is wrong with a value.
+    """
+    account = find(connection, name)
+    values = _checked(dict(settings or {}))
+    if plan is not None:
+        values["plan_id"] = _plan_id(connection, plan)
+    if password is not None:
+        values["password"] = _hashed(password)
+    if values:
+        connection.execute(update(schema.account).where(schema.account.c.id == account.id).values(**values))
+    if addresses is not None:
+        connection.execute(delete(schema.address).where(schema.address.c.account_id == account.id))
+        _set_addresses(connection, account.id, addresses)
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Erase an account and everything of it. `RefusedError` while a segment of it is on its way to an operator."""
+    account = find(connection, name)
+    segment = schema.segment
+    open_now = select(func.count()).where(
+        segment.c.account_id == account.id, segment.c.state.in_(["queued", "held", "submitting", "unknown"])
+    )
+    left: int = connection.execute(open_now).scalar_one()
+    if left:
+        raise RefusedError(
+            f"{name} still has {left} segments that are not settled: cancel them with "
+            f"tocsin queue cancel --account {name}, or wait"
+        )
+    messages = select(schema.message.c.id).where(schema.message.c.account_id == account.id)
+    segments = select(segment.c.id).where(segment.c.account_id == account.id)
+    for table, column, of in (
+        (schema.attempt, schema.attempt.c.segment_id, segments),
+        (schema.receipt, schema.receipt.c.segment_id, segments),
+        (schema.event, schema.event.c.message_id, messages),
+        (schema.delivery, schema.delivery.c.message_id, messages),
+    ):
+        connection.execute(delete(table).where(column.in_(of)))
+    for owned in (
+        schema.segment,
+        schema.chunk,
+        schema.message,
+        schema.seen,
+        schema.share,
+        schema.ledger,
+        schema.period,
+        schema.provision,
+    ):
+        connection.execute(delete(owned).where(owned.c.account_id == account.id))
+    connection.execute(delete(schema.hold).where(schema.hold.c.kind == "account", schema.hold.c.name == name))
+    connection.execute(delete(schema.address).where(schema.address.c.account_id == account.id))
+    connection.execute(delete(schema.token).where(schema.token.c.account_id == account.id))
+    connection.execute(delete(schema.account).where(schema.account.c.id == account.id))
+
+
+def find(connection: Connection, name: str) -> Account:
+    """The account of this name; `RefusedError` where there is none."""
+    found = _load(connection, schema.account.c.name == name)
+    if not found:
+        raise RefusedError(f"there is no account {name}: tocsin account list shows them all")
+    return found[0]
+
+
+def by_id(connection: Connection, number: int) -> Account | None:
+    """The account with this id."""
+    found = _load(connection, schema.account.c.id == number)
+    return found[0] if found else None
+
+
+def by_address(connection: Connection, address: str) -> Account | None:
+    """The account that sends from this mail address, whatever its case."""
+    wanted = select(schema.address.c.account_id).where(schema.address.c.address == address.lower())
+    found = _load(connection, schema.account.c.id.in_(wanted))
+    return found[0] if found else None
+
+
+def everyone(connection: Connection) -> list[Account]:
+    """Every account, by name."""
+    return _load(connection, None)
+
+
+def _load(connection: Connection, condition: Any) -> list[Account]:
+    account, plan = schema.account, schema.plan
+    statement = select(account, plan.c.name.label("plan_name"), plan.c.monthly).join(
+        plan, plan.c.id == account.c.plan_id, isouter=True
+    )
+    if condition is not None:
+        statement = statement.where(condition)
+    rows = connection.execute(statement.order_by(account.c.name)).all()
+    addresses: dict[int, list[str]] = {}
+    wanted = select(schema.address.c.account_id, schema.address.c.address).order_by(schema.address.c.place)
+    if condition is not None:
+        wanted = wanted.where(schema.address.c.account_id.in_([row.id for row in rows]))
+    for owner, address in connection.execute(wanted):
+        addresses.setdefault(owner, []).append(address)
+    return [
+        Account(
+            id=row.id,
+            name=row.name,
+            plan=row.plan_name,
+            monthly=row.monthly or 0,
+            addresses=tuple(addresses.get(row.id, ())),
+            mobile=row.mobile,
+            zone=ZoneInfo(row.zone),
+            region=row.region,
+            language=row.language,
+            max_parts=row.max_parts,
+            signature=row.signature,
+            text=row.text,
+            transliterate=row.transliterate,
+            cap_hour=row.cap_hour,
+            cap_day=row.cap_day,
+            created=row.created,
+        )
+        for row in rows
+    ]
+
+
+def _set_addresses(connection: Connection, number: int, addresses: Sequence[str]) -> None:
+    wanted = list(dict.fromkeys(address.strip().lower() for address in addresses))
+    for address in wanted:
+        local, at, domain = address.rpartition("@")
+        if not (at and local and domain) or any(character.isspace() for character in address):
+            raise RefusedError(f"{address!r} is no mail address: write it as name@example.org")
+        if connection.execute(select(schema.address.c.place).where(schema.address.c.address == address)).first():
+            raise RefusedError(f"{address} belongs to another account already")
+    if wanted:
+        rows = [{"address": address, "account_id": number, "place": place} for place, address in enumerate(wanted)]
+        connection.execute(insert(schema.address), rows)
+
+
+def _name(name: str) -> str:
+    if not name or len(name) > 100 or any(character.isspace() or not character.isprintable() for character in name):
+        raise RefusedError(f"{name!r} cannot be a name: use 1 to 100 characters without spaces")
+    return name
+
+
+def _checked(settings: dict[str, Any]) -> dict[str, Any]:
+    """The same settings, normalised; `RefusedError` names the first that cannot be."""
+    values = {key: value for key, value in settings.items() if value is not None}
+    if "zone" in values:
+        _check_zone(values["zone"])
+    if "region" in values:
+        values["region"] = values["region"].upper()
+        if values["region"] not in phonenumbers.SUPPORTED_REGIONS:
+            raise RefusedError(f"{values['region']} is no region: write two letters as in ISO 3166, such as BE")
+    if "mobile" in values:
+        values["mobile"] = sms_number(values["mobile"], values.get("region"))
+    if "text" in values and values["text"] not in TEXT_SOURCES:
+        raise RefusedError(f"text is {values['text']!r}: choose one of {', '.join(TEXT_SOURCES)}")
+    if not 1 <= values.get("max_parts", 1) <= MOST_PARTS:
+        raise RefusedError(f"max-parts is {values['max_parts']}: choose 1 to {MOST_PARTS}")
+    for cap in ("cap_hour", "cap_day"):
+        if values.get(cap, 0) < 0:
+            raise RefusedError(f"{cap.replace('_', '-')} is {values[cap]}: choose 0 or more")
+    return values
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (ValueError, OSError, KeyError):
+        raise RefusedError(f"{zone!r} is no time zone: write one such as Europe/Brussels") from None
+
+
+def _hashed(password: str) -> str:
+    if not password:
+        raise RefusedError("the password is empty")
+    return PasswordHasher().hash(password)
+
+
+# Tokens --------------------------------------------------------------------------------------------------------------
+
+
+def add_token(connection: Connection, account: str, name: str, *, now: datetime) -> str:
+    """A new bearer token; the only time its secret is seen."""
+    owner = find(connection, account)
+    secret = "tocsin_" + secrets.token_urlsafe(32)
+    connection.execute(
+        insert(schema.token), {"account_id": owner.id, "name": name, "digest": _digest(secret), "created": now}
+    )
+    return secret
+
+
+def tokens(connection: Connection, account: str) -> list[Token]:
+    """The account's tokens, oldest first."""
+    token = schema.token
+    owner = find(connection, account)
+    rows = connection.execute(select(token).where(token.c.account_id == owner.id).order_by(token.c.id))
+    return [Token(row.id, row.name, row.created, row.revoked) for row in rows]
+
+
+def revoke_token(connection: Connection, account: str, which: str, *, now: datetime) -> None:
+    """Take back a token by its id or its name."""
+    owner = find(connection, account)
+    token = schema.token
+    same = token.c.name == which if not which.isdecimal() else (token.c.id == int(which)) | (token.c.name == which)
+    ours = (token.c.account_id == owner.id) & token.c.revoked.is_(None) & same
+    if not connection.execute(update(token).where(ours).values(revoked=now)).rowcount:
+        raise RefusedError(f"{account} has no token {which} that is still good: tocsin token list {account} shows them")
+
+
+def by_token(connection: Connection, secret: str) -> Account | None:
+    """The account a bearer token speaks for."""
+    token = schema.token
+    wanted = select(token.c.account_id).where(token.c.digest == _digest(secret), token.c.revoked.is_(None))
+    found = _load(connection, schema.account.c.id.in_(wanted))
+    return found[0] if found else None
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()

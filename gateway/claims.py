@@ -1,0 +1,248 @@
+"""Taking segments from the queue: claimed, promoted when due, ended when their time is over.
+
+Everything here is plain functions of a connection. The conditions on `state` are written as literals, not parameters:
+a partial index serves only a query whose text implies its condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
+
+from gateway import turns
+from gateway.message import Claimed
+from gateway.store import schema
+
+_segment = schema.segment
+
+QUEUED = _segment.c.state == literal_column("'queued'")
+SUBMITTING = _segment.c.state == literal_column("'submitting'")
+UNKNOWN = _segment.c.state == literal_column("'unknown'")
+HELD = _segment.c.state == literal_column("'held'")
+#: What can still expire.
+EXPIRING = _segment.c.state.in_([literal_column("'queued'"), literal_column("'held'")])
+
+#: The most segments one claim or one sweep takes, so that no transaction grows without bound.
+MOST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A wish for segments: at most `limit` of the route's next, for this node."""
+
+    route: str
+    limit: int
+    node: int
+    now: datetime
+
+
+_NEXT = (
+    select(_segment.c.id)
+    .where(
+        QUEUED,
+        _segment.c.rank.is_not(None),
+        _segment.c.route == bindparam("on_route"),
+        _segment.c.expires > bindparam("now_is"),
+    )
+    .order_by(_segment.c.rank, _segment.c.id)
+    .limit(bindparam("at_most"))
+)
+_TAKEN = (
+    _segment.c.id,
+    _segment.c.message_id,
+    _segment.c.account_id,
+    _segment.c.n,
+    _segment.c.parts,
+    _segment.c.address,
+    _segment.c.route,
+    _segment.c.payload,
+    _segment.c.data_coding,
+    _segment.c.udhi,
+    _segment.c.attempts,
+    _segment.c.resent,
+    _segment.c.urgent,
+    _segment.c.expires,
+    _segment.c.rank,
+)
+_SET = {"state": "submitting", "node": bindparam("by_node"), "submitted": bindparam("at_instant")}
+
+_CLAIM_SQLITE = update(_segment).where(_segment.c.id.in_(_NEXT.scalar_subquery())).values(_SET).returning(*_TAKEN)
+_picked = _NEXT.with_for_update(skip_locked=True).cte("picked").prefix_with("MATERIALIZED", dialect="postgresql")
+_CLAIM_POSTGRESQL = update(_segment).where(_segment.c.id == _picked.c.id).values(_SET).returning(*_TAKEN)
+
+
+def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Claimed]]:
+    """For each claim the segments it got, now `submitting`, in the order they should leave.
+
+    What is past its validity is left where it is, for `settlement.expire`.
+    """
+    statement = _CLAIM_SQLITE if connection.dialect.name == "sqlite" else _CLAIM_POSTGRESQL
+    answers: list[list[Claimed]] = []
+    reached: dict[str, int] = {}
+    for claim in claims:
+        values = {
+            "on_route": claim.route,
+            "at_most": min(claim.limit, MOST),
+            "by_node": claim.node,
+            "at_instant": claim.now,
+            "now_is": claim.now,
+        }
+        rows = sorted(connection.execute(statement, values).all(), key=lambda row: (row.rank, row.id))
+        if rows:
+            reached[claim.route] = max(reached.get(claim.route, 0), rows[-1].rank)
+        answers.append([_claimed(row, claim.now) for row in rows])
+    turns.advance(connection, reached)
+    return answers
+
+
+def _claimed(row: Any, now: datetime) -> Claimed:
+    return Claimed(
+        id=row.id,
+        message=row.message_id,
+        account=row.account_id,
+        n=row.n,
+        of=row.parts,
+        to=row.address,
+        route=row.route,
+        payload=row.payload or b"",
+        data_coding=row.data_coding,
+        udhi=row.udhi,
+        attempts=row.attempts,
+        resent=row.resent,
+        urgent=row.urgent,
+        seconds_left=(row.expires - now).total_seconds(),
+    )
+
+
+# What waits ----------------------------------------------------------------------------------------------------------
+
+_WAITING = (
+    select(_segment.c.id, _segment.c.route, _segment.c.account_id, _segment.c.urgent)
+    .where(QUEUED, _segment.c.rank.is_(None), _segment.c.due <= bindparam("now_is"))
+    .order_by(_segment.c.due, _segment.c.id)
+    .limit(MOST)
+)
+_EARLIEST = select(func.min(_segment.c.due)).where(QUEUED, _segment.c.rank.is_(None))
+_RANK = update(_segment).where(_segment.c.id == bindparam("segment")).values(rank=bindparam("its_rank"), due=None)
+
+
+def promote(connection: Connection, now: datetime) -> tuple[frozenset[str], datetime | None]:
+    """Give a turn to what has become due. The routes that have work now, and when to look again (None: never)."""
+    statement = _WAITING
+    if connection.dialect.name == "postgresql":
+        statement = statement.with_for_update(skip_locked=True)
+    rows = connection.execute(statement, {"now_is": now}).all()
+    give_turns(connection, rows)
+    earliest = now if len(rows) == MOST else connection.execute(_EARLIEST).scalar()
+    return frozenset(row.route for row in rows), earliest
+
+
+def give_turns(connection: Connection, rows: Iterable[Any]) -> None:
+    """Rank segments that are queued; each row has id, route, account_id, urgent."""
+    waiting = list(rows)
+    if not waiting:
+        return
+    order = turns.Turns(connection, ((row.route, row.account_id) for row in waiting))
+    ranks = [
+        {"segment": row.id, "its_rank": order.take(row.route, row.account_id, 1, urgent=row.urgent)} for row in waiting
+    ]
+    connection.execute(_RANK, sorted(ranks, key=lambda rank: rank["segment"]))
+    order.save()
+
+
+# What was interrupted ------------------------------------------------------------------------------------------------
+
+
+def strand(connection: Connection, now: datetime, waits: Mapping[str, datetime], *, alive: Iterable[int]) -> int:
+    """Make `unknown` what nodes that are gone were submitting; how many segments that were.
+
+    `waits` tells for each route until when a receipt may tell; `alive` are the nodes that still work.
+    """
+    living = sorted(alive)
+    statement = (
+        select(_segment.c.id, _segment.c.message_id, _segment.c.route, _segment.c.attempts, _segment.c.submitted)
+        .where(SUBMITTING, _segment.c.node.not_in(living) if living else SUBMITTING)
+        .order_by(_segment.c.id)
+        .limit(MOST)
+        .with_for_update(skip_locked=True)
+    )
+    rows = connection.execute(statement).all()
+    if not rows:
+        return 0
+    connection.execute(
+        update(_segment)
+        .where(_segment.c.id == bindparam("segment"))
+        .values(state="unknown", due=bindparam("until"), attempts=bindparam("tries"), node=None),
+        [{"segment": row.id, "until": waits.get(row.route, now), "tries": row.attempts + 1} for row in rows],
+    )
+    connection.execute(
+        insert(schema.attempt),
+        [
+            {
+                "segment_id": row.id,
+                "n": row.attempts + 1,
+                "at": row.submitted or now,
+                "answered": None,
+                "route": row.route,
+                "result": "unknown",
+                "code": "",
+                "detail": "the daemon stopped before the answer was recorded",
+            }
+            for row in rows
+        ],
+    )
+    return len(rows)
+
+
+def resend_unknown(
+    connection: Connection, now: datetime, resend: Iterable[str]
+) -> tuple[int, frozenset[str], datetime | None]:
+    """What has waited long enough for a receipt: queued again and marked on routes that `resend`, parked on others.
+
+    How many were looked at, which routes have work now, and when to look again (None: nothing waits).
+    """
+    again = frozenset(resend)
+    rows = connection.execute(
+        select(
+            _segment.c.id,
+            _segment.c.message_id,
+            _segment.c.route,
+            _segment.c.account_id,
+            _segment.c.urgent,
+            _segment.c.expires,
+        )
+        .where(UNKNOWN, _segment.c.due <= now)
+        .order_by(_segment.c.id)
+        .limit(MOST)
+        .with_for_update(skip_locked=True)
+    ).all()
+    # Never past its validity: what is too late to say again stays unknown, for the operator.
+    sent = [row for row in rows if row.route in again and row.expires > now]
+    chosen = {row.id for row in sent}
+    parked = [row.id for row in rows if row.id not in chosen]
+    if parked:
+        connection.execute(update(_segment).where(_segment.c.id.in_(parked)).values(due=None))
+    if sent:
+        connection.execute(
+            update(_segment).where(_segment.c.id.in_(sorted(chosen))).values(state="queued", resent=True, due=None)
+        )
+        give_turns(connection, sent)
+        connection.execute(
+            insert(schema.event),
+            [
+                {
+                    "message_id": row.message_id,
+                    "segment_id": row.id,
+                    "at": now,
+                    "what": "resent",
+                    "detail": "the answer was lost and no receipt told; it may arrive twice, it is charged once",
+                }
+                for row in sent
+            ],
+        )
+    earliest = connection.execute(select(func.min(_segment.c.due)).where(UNKNOWN)).scalar()
+    return len(rows), frozenset(row.route for row in sent), earliest

@@ -1,0 +1,380 @@
+"""Credit: the allotment that lapses, the provision that never does, and the ledger that tells every unit.
+
+An account has a row of provision and a row for each period of its allotment. A period is a calendar month in the
+account's zone: it starts at the very instant the one before ended, and is never reopened. Units are reserved at
+intake, allotment first; they are charged when the SMS centre has accepted, or returned to where they came from. What
+returns to a period that is over lapses at once, and the ledger says both.
+
+The ledger's signed units add up to what is left: grants are positive, reservations negative, returns positive, lapses
+negative, and a charge is 0, for its units were taken when they were reserved.
+
+Two things are here: plain decisions on a `Purse` (no database), and the few functions that load and save purses. An
+account's provision row is the lock of its credit: it is locked before any of its periods, accounts in rising order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+
+from gateway.failure import RefusedError
+from gateway.store import schema
+
+#: The most units one grant or purchase may bring; far below what a row can hold.
+MOST_UNITS = 1_000_000_000
+
+
+class NotEnoughError(RefusedError):
+    """The account has fewer units than were asked for."""
+
+    def __init__(self, needed: int, left: int, why: str = "") -> None:
+        sentence = f"not enough credit: {needed} {_units(needed)} needed, {left} left"
+        super().__init__(f"{sentence} ({why})" if why else sentence, smtp="552 5.2.2", http=402)
+        self.needed = needed
+        self.left = left
+
+
+@dataclass(slots=True)
+class Period:
+    """One month of the allotment."""
+
+    starts: datetime
+    ends: datetime
+    granted: int
+    used: int = 0
+    reserved: int = 0
+    lapsed: int = 0
+    new: bool = False
+
+    @property
+    def left(self) -> int:
+        """Units that can still be reserved."""
+        return self.granted - self.used - self.reserved - self.lapsed
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger."""
+
+    account: int
+    at: datetime
+    kind: str
+    pot: str
+    units: int
+    message: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """Units taken aside: `allotment` of them from the period that starts at `period`, the rest from the provision."""
+
+    units: int
+    allotment: int
+    period: datetime | None
+
+
+@dataclass(slots=True)
+class Purse:
+    """An account's credit in hand: changed in plain code, saved once."""
+
+    account: int
+    zone: ZoneInfo
+    monthly: int
+    bought: int
+    used: int
+    reserved: int
+    periods: dict[datetime, Period]
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def provision(self) -> int:
+        """Bought units that are left."""
+        return self.bought - self.used - self.reserved
+
+    @property
+    def current(self) -> Period | None:
+        """The newest period."""
+        return self.periods[max(self.periods)] if self.periods else None
+
+    def roll(self, now: datetime) -> None:
+        """Close every period that has ended by `now` and open the next, as often as months went by."""
+        while (last := self.current) is not None and last.ends <= now:
+            if last.left:
+                self._note(last.ends, "lapse", "allotment", -last.left, None, "the period ended")
+                last.lapsed += last.left
+            self._open(last.ends, next_month(last.ends, self.zone))
+
+    def open_first(self, now: datetime) -> None:
+        """The first period of a new account: from now to the end of this month."""
+        self._open(now, month_end(now, self.zone))
+
+    def _open(self, starts: datetime, ends: datetime) -> None:
+        self.periods[starts] = Period(starts, ends, self.monthly, new=True)
+        if self.monthly:
+            self._note(starts, "grant", "allotment", self.monthly, None, "the period's allotment")
+
+    def left(self, due: datetime) -> int:
+        """Units that something due at this instant can draw on."""
+        period = self.current
+        return self.provision + (period.left if period is not None and due < period.ends else 0)
+
+    def reserve(self, units: int, *, now: datetime, due: datetime, message: int, reason: str) -> Reserved:
+        """Take units aside, allotment first; `NotEnoughError`, and nothing taken, where they are not there."""
+        period = self.current
+        in_time = period is not None and due < period.ends
+        if units > self.left(due):
+            why = ""
+            if period is not None and not in_time and period.left:
+                why = f"it is due after this period's end, so the {period.left} units of its allotment do not count"
+            raise NotEnoughError(units, self.left(due), why)
+        from_period = min(units, period.left) if period is not None and in_time else 0
+        if period is not None and from_period:
+            period.reserved += from_period
+            self._note(now, "reserve", "allotment", -from_period, message, reason)
+        if units > from_period:
+            self.reserved += units - from_period
+            self._note(now, "reserve", "provision", from_period - units, message, reason)
+        return Reserved(units, from_period, period.starts if period is not None and from_period else None)
+
+    def charge(self, part: Reserved, *, now: datetime, message: int, reason: str) -> None:
+        """Spend what was reserved."""
+        bought = part.units - part.allotment
+        if part.allotment:
+            period = self._period(part)
+            period.reserved -= part.allotment
+            period.used += part.allotment
+            self._note(now, "charge", "allotment", 0, message, f"{part.allotment} {reason}")
+        if bought:
+            self.reserved -= bought
+            self.used += bought
+            self._note(now, "charge", "provision", 0, message, f"{bought} {reason}")
+
+    def give_back(self, part: Reserved, *, now: datetime, message: int, reason: str) -> None:
+        """Return what was reserved to where it came from; what came from a period that is over lapses."""
+        bought = part.units - part.allotment
+        if part.allotment:
+            period = self._period(part)
+            period.reserved -= part.allotment
+            self._note(now, "return", "allotment", part.allotment, message, reason)
+            if period is not self.current or period.ends <= now:
+                period.lapsed += part.allotment
+                self._note(now, "lapse", "allotment", -part.allotment, message, "returned after its period's end")
+        if bought:
+            self.reserved -= bought
+            self._note(now, "return", "provision", bought, message, reason)
+
+    def buy(self, units: int, *, now: datetime, reason: str) -> None:
+        """Add units that never lapse."""
+        self.bought += units
+        self._note(now, "grant", "provision", units, None, reason)
+
+    def _period(self, part: Reserved) -> Period:
+        assert part.period is not None
+        return self.periods[part.period]
+
+    def _note(self, at: datetime, kind: str, pot: str, units: int, message: int | None, reason: str) -> None:
+        self.entries.append(Entry(self.account, at, kind, pot, units, message, reason))
+
+
+def month_end(now: datetime, zone: ZoneInfo) -> datetime:
+    """The first instant of the next calendar month in this zone, in UTC."""
+    local = now.astimezone(zone)
+    year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)
+    return datetime(year, month, 1, tzinfo=zone).astimezone(now.tzinfo)
+
+
+def next_month(starts: datetime, zone: ZoneInfo) -> datetime:
+    """The end of a period that starts where another ended.
+
+    Where the zone has changed in between, the local month may be about to end, or have just begun: the end is the
+    month's end nearest to a month away, never a few hours.
+    """
+    ends = month_end(starts, zone)
+    return ends if ends - starts > timedelta(days=15) else month_end(ends, zone)
+
+
+def _units(n: int) -> str:
+    return "unit" if n == 1 else "units"
+
+
+# Rows ----------------------------------------------------------------------------------------------------------------
+
+_account, _plan, _provision, _period = schema.account, schema.plan, schema.provision, schema.period
+
+_PURSES = (
+    select(_provision, _account.c.zone, _plan.c.monthly)
+    .join(_account, _account.c.id == _provision.c.account_id)
+    .join(_plan, _plan.c.id == _account.c.plan_id, isouter=True)
+    .where(_provision.c.account_id.in_(bindparam("accounts", expanding=True)))
+    .order_by(_provision.c.account_id)
+)
+_PURSES_LOCKED = _PURSES.with_for_update(of=_provision)
+_PERIODS = select(_period).where(tuple_(_period.c.account_id, _period.c.starts).in_(bindparam("keys", expanding=True)))
+_SAVE_PROVISION = (
+    update(_provision)
+    .where(_provision.c.account_id == bindparam("account"))
+    .values(bought=bindparam("b"), used=bindparam("u"), reserved=bindparam("r"), current=bindparam("c"))
+)
+_SAVE_PERIOD = (
+    update(_period)
+    .where(_period.c.account_id == bindparam("account"), _period.c.starts == bindparam("since"))
+    .values(used=bindparam("u"), reserved=bindparam("r"), lapsed=bindparam("l"))
+)
+
+
+def open_account(connection: Connection, account: int, now: datetime) -> None:
+    """The credit of a new account: nothing bought, the first period granted by its plan."""
+    connection.execute(
+        insert(_provision), {"account_id": account, "bought": 0, "used": 0, "reserved": 0, "current": None}
+    )
+    purses = load(connection, [account], now)
+    purses[account].open_first(now)
+    save(connection, purses.values())
+
+
+def load(
+    connection: Connection,
+    accounts: Iterable[int],
+    now: datetime,
+    *,
+    periods: Iterable[tuple[int, datetime]] = (),
+    lock: bool = True,
+) -> dict[int, Purse]:
+    """The purses of these accounts, locked, rolled to `now`, with the older `periods` asked for by account and start.
+
+    An account that is gone is not in the answer. Without `lock` the answer is for looking only.
+    """
+    wanted = sorted(set(accounts))
+    rows = connection.execute(_PURSES_LOCKED if lock else _PURSES, {"accounts": wanted}).all()
+    keys = {(row.account_id, row.current) for row in rows if row.current is not None} | set(periods)
+    purses = {
+        row.account_id: Purse(
+            row.account_id, ZoneInfo(row.zone), row.monthly or 0, row.bought, row.used, row.reserved, {}
+        )
+        for row in rows
+    }
+    for row in connection.execute(_PERIODS, {"keys": sorted(keys)}) if keys else ():
+        if row.account_id in purses:
+            purses[row.account_id].periods[row.starts] = Period(
+                row.starts, row.ends, row.granted, row.used, row.reserved, row.lapsed
+            )
+    for purse in purses.values():
+        purse.roll(now)
+    return purses
+
+
+def save(connection: Connection, purses: Iterable[Purse]) -> None:
+    """Write what changed: pots, periods, and the ledger's new lines."""
+    changed = [purse for purse in purses if purse.entries or any(p.new for p in purse.periods.values())]
+    if not changed:
+        return
+    new = [_period_row(purse, period) for purse in changed for period in purse.periods.values() if period.new]
+    if new:
+        connection.execute(insert(_period), new)
+    old = [
+        {"account": purse.account, "since": p.starts, "u": p.used, "r": p.reserved, "l": p.lapsed}
+        for purse in changed
+        for p in purse.periods.values()
+        if not p.new
+    ]
+    if old:
+        connection.execute(_SAVE_PERIOD, old)
+    connection.execute(
+        _SAVE_PROVISION,
+        [
+            {
+                "account": purse.account,
+                "b": purse.bought,
+                "u": purse.used,
+                "r": purse.reserved,
+                "c": max(purse.periods, default=None),
+            }
+            for purse in changed
+        ],
+    )
+    entries = [_entry_row(entry) for purse in changed for entry in purse.entries]
+    if entries:
+        connection.execute(insert(schema.ledger), entries)
+
+
+def _period_row(purse: Purse, period: Period) -> dict[str, Any]:
+    return {
+        "account_id": purse.account,
+        "starts": period.starts,
+        "ends": period.ends,
+        "granted": period.granted,
+        "used": period.used,
+        "reserved": period.reserved,
+        "lapsed": period.lapsed,
+    }
+
+
+def _entry_row(entry: Entry) -> dict[str, Any]:
+    return {
+        "account_id": entry.account,
+        "at": entry.at,
+        "kind": entry.kind,
+        "pot": entry.pot,
+        "units": entry.units,
+        "message_id": entry.message,
+        "reason": entry.reason,
+    }
+
+
+# What the operator and the user ask ----------------------------------------------------------------------------------
+
+
+def buy(connection: Connection, account: int, units: int, *, reason: str, now: datetime) -> None:
+    """Add bought units, or correct a mistake with a negative number, never below what is left."""
+    if not units or abs(units) > MOST_UNITS:
+        raise RefusedError(f"{units} units cannot be added: give a whole number other than 0, up to {MOST_UNITS:,}")
+    purse = load(connection, [account], now)[account]
+    if purse.provision + units < 0:
+        raise RefusedError(f"only {purse.provision} bought units are left: {-units} cannot be taken away")
+    purse.buy(units, now=now, reason=reason)
+    save(connection, [purse])
+
+
+def show(connection: Connection, account: int, now: datetime) -> dict[str, Any]:
+    """Both pots at a glance, as of `now`: the period is rolled first, so that what lapsed is in the ledger."""
+    purse = load(connection, [account], now)[account]
+    save(connection, [purse])
+    period = purse.current
+    allotment = {
+        "granted": period.granted if period else 0,
+        "used": period.used if period else 0,
+        "reserved": period.reserved if period else 0,
+        "left": period.left if period else 0,
+        "ends": period.ends if period else None,
+    }
+    provision = {
+        "bought": purse.bought,
+        "used": purse.used,
+        "reserved": purse.reserved,
+        "left": purse.provision,
+    }
+    return {"allotment": allotment, "provision": provision, "left": purse.left(now)}
+
+
+def entries(connection: Connection, account: int, now: datetime) -> Sequence[Mapping[str, Any]]:
+    """The account's ledger, oldest first, rolled to `now`."""
+    save(connection, load(connection, [account], now).values())
+    ledger = schema.ledger
+    rows = connection.execute(select(ledger).where(ledger.c.account_id == account).order_by(ledger.c.id))
+    return [
+        {
+            "at": row.at,
+            "kind": row.kind,
+            "pot": row.pot,
+            "units": row.units,
+            "message": row.message_id,
+            "reason": row.reason,
+        }
+        for row in rows
+    ]

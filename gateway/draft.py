@@ -1,0 +1,140 @@
+"""From a request to a draft: recipients, routes, text and price, decided without a database.
+
+`prepare` is pure: it finds each recipient's route, cuts the text, fixes the price, and refuses what cannot be sent.
+What it returns is what `gateway.intake` stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway import routing, text
+from gateway.failure import RefusedError
+from gateway.message import Channel, Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One address of one channel; `name` is what was written, where that was not the address."""
+
+    channel: Channel
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody wants said.
+
+    `key` is the request's identity within the account (invariant I3), at most 64 octets, None for none; `content` the
+    SHA-256 of what it may only be used for (idempotency keys), None where a copy adds its new recipients instead.
+    """
+
+    account: int
+    origin: Origin
+    recipients: tuple[Recipient, ...]
+    text: str
+    subject: str = ""
+    key: bytes | None = None
+    content: bytes | None = None
+    at: datetime | None = None
+    validity: timedelta | None = None
+    urgent: bool = False
+    automatic: bool = False
+    report_to: str | None = None
+    dsn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One recipient with its route and what one segment costs there."""
+
+    recipient: Recipient
+    route: str
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the text goes over one route: cut for it, and good until `expires`."""
+
+    cut: text.Cut
+    concat: str
+    transliterate: bool
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A request that can be sent: every leg has a route, the text is cut for each of them."""
+
+    request: Request
+    created: datetime
+    legs: Sequence[Leg]
+    ways: Mapping[str, Way]
+
+    @property
+    def due(self) -> datetime | None:
+        """When it is to leave, where that is later than its creation."""
+        at = self.request.at
+        return at if at is not None and at > self.created else None
+
+    def parts(self, leg: Leg) -> int:
+        """How many segments this leg has."""
+        return len(self.ways[leg.route].cut.parts)
+
+    def units(self, legs: Iterable[Leg]) -> int:
+        """What these legs cost."""
+        return sum(leg.price * self.parts(leg) for leg in legs)
+
+
+def prepare(
+    request: Request,
+    *,
+    routes: Sequence[routing.Route],
+    now: datetime,
+    max_parts: int,
+    transliterate: bool,
+) -> Draft:
+    """The draft of a request. `RefusedError` says which recipient or what of the text cannot be sent, and why."""
+    due = max(request.at, now) if request.at is not None else now
+    legs: dict[tuple[Channel, str], Leg] = {}
+    ways: dict[str, Way] = {}
+    for recipient in request.recipients:
+        identity = (recipient.channel, recipient.address)
+        if identity in legs:
+            continue
+        route = route_for(routes, recipient.channel, recipient.address)
+        if route.name not in ways:
+            cut = _cut(request, route, max_parts=max_parts, transliterate=transliterate)
+            ways[route.name] = Way(cut, route.concat, transliterate, due + (request.validity or route.validity))
+        legs[identity] = Leg(recipient, route.name, route.units(recipient.address))
+    if not legs:
+        raise RefusedError("there is no recipient", smtp="554 5.5.1")
+    return Draft(request, now, tuple(legs.values()), ways)
+
+
+def route_for(routes: Sequence[routing.Route], channel: Channel, address: str) -> routing.Route:
+    """The route this recipient takes; `RefusedError` (550 5.1.2) says why there is none."""
+    considered = routing.consider(routes, channel, address)
+    if considered and considered[0].taken:
+        return considered[0].route
+    able = [one for one in considered if channel in one.route.channels]
+    if not able:
+        raise RefusedError(f"no route here carries {channel}, so {address} cannot be reached", smtp="550 5.1.2")
+    why = "; ".join(f"{one.route.name}: {one.why}" for one in able)
+    hint = ""
+    if channel == Channel.SMS and address.startswith("+1"):
+        hint = " (North American operators usually refuse messages that were not sent from a handset)"
+    raise RefusedError(f"no route takes {address}: {why}{hint}", smtp="550 5.1.2")
+
+
+def _cut(request: Request, route: routing.Route, *, max_parts: int, transliterate: bool) -> text.Cut:
+    cut = text.cut(request.text, concat=route.concat, transliterate=transliterate)
+    if len(cut.parts) > max_parts:
+        raise RefusedError(
+            f"the text needs {len(cut.parts)} SMS, this account allows {max_parts}: make it shorter", smtp="552 5.3.4"
+        )
+    return cut

@@ -1,0 +1,350 @@
+"""From drafts to rows: identity, credit, turns and the queue, in one transaction.
+
+`submit_many` writes a set of drafts. After its commit, and only then, may anybody be told that a message is taken.
+Who comes again with the same key gets the message that stands; recipients that are new are added to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+
+from gateway import credit
+from gateway.draft import Draft, Leg, Recipient
+from gateway.failure import RefusedError
+from gateway.store import schema
+from gateway.store.identifiers import Identifiers
+from gateway.turns import Turns
+
+#: Above this many recipients a message is stored with a compact list, which a background job expands.
+COMPACT = 1000
+#: How many recipients of a compact list are expanded in one transaction.
+CHUNK = 500
+
+
+#: The turns of chunks that wait for their expansion; no route can have this name.
+EXPANSION = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A message that is committed. `seen` says it was there already; `units` and `deliveries` are what is new."""
+
+    id: int
+    seen: bool
+    units: int
+    deliveries: tuple[tuple[int, Recipient, int], ...] = field(default=())
+
+
+class KeyUsedError(RefusedError):
+    """An idempotency key came back with other content."""
+
+
+_seen, _delivery, _message = schema.seen, schema.delivery, schema.message
+
+_SEEN = select(_seen).where(tuple_(_seen.c.account_id, _seen.c.key).in_(bindparam("keys", expanding=True)))
+_STANDING = select(_delivery.c.message_id, _delivery.c.channel, _delivery.c.address).where(
+    _delivery.c.message_id.in_(bindparam("messages", expanding=True))
+)
+_UNEXPANDED = select(schema.chunk.c.message_id, schema.chunk.c.recipients).where(
+    schema.chunk.c.message_id.in_(bindparam("messages", expanding=True))
+)
+_HOLDS = select(schema.hold.c.kind, schema.hold.c.name)
+_MORE = (
+    update(_message)
+    .where(_message.c.id == bindparam("message"))
+    .values(recipients=_message.c.recipients + bindparam("more"))
+)
+
+
+@dataclass(slots=True)
+class _Standing:
+    """A message a key leads to: its recipients so far."""
+
+    id: int
+    content: bytes | None
+    identities: set[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of one transaction, gathered in plain code, written once."""
+
+    message: list[dict[str, Any]] = field(default_factory=list)
+    seen: list[dict[str, Any]] = field(default_factory=list)
+    delivery: list[dict[str, Any]] = field(default_factory=list)
+    segment: list[dict[str, Any]] = field(default_factory=list)
+    chunk: list[dict[str, Any]] = field(default_factory=list)
+    more: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, connection: Connection) -> None:
+        """Insert everything, table after table."""
+        for table, rows in (
+            (schema.chunk, self.chunk),
+            (schema.delivery, self.delivery),
+            (schema.message, self.message),
+            (schema.seen, self.seen),
+            (schema.segment, self.segment),
+        ):
+            if rows:
+                connection.execute(insert(table), rows)
+        if self.more:
+            connection.execute(_MORE, self.more)
+
+
+def submit_many(
+    connection: Connection, drafts: Sequence[Draft], identifiers: Identifiers
+) -> list[Taken | RefusedError]:
+    """Store a set of drafts: for each what was taken, or why not (then nothing of it was written)."""
+    now = max(draft.created for draft in drafts)
+    purses = credit.load(connection, (draft.request.account for draft in drafts), now)
+    standing = _load_standing(connection, drafts)
+    holds = current_holds(connection, purses)
+    turns = Turns(
+        connection,
+        (
+            (route, draft.request.account)
+            for draft in drafts
+            for route in ((EXPANSION,) if _compact(draft) else draft.ways)
+        ),
+    )
+    need = sum(1 + len(draft.legs) + sum(map(draft.parts, draft.legs)) for draft in drafts if not _compact(draft))
+    ids = iter(identifiers.take(connection, need + sum(map(_compact, drafts))))
+    rows = Rows()
+    answers: list[Taken | RefusedError] = []
+    for draft in drafts:
+        purse = purses.get(draft.request.account)
+        if purse is None:
+            answers.append(RefusedError("this account does not exist any more"))
+            continue
+        try:
+            filler = Filler(draft, rows, turns, holds, ids)
+            answers.append(_submit(filler, purse, standing))
+        except RefusedError as refused:
+            answers.append(refused)
+    rows.write(connection)
+    turns.save()
+    credit.save(connection, purses.values())
+    return answers
+
+
+def _compact(draft: Draft) -> bool:
+    return len(draft.legs) > COMPACT
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What the operator holds: routes by name, accounts by id."""
+
+    routes: frozenset[str]
+    accounts: frozenset[int]
+
+
+def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
+    """The standing holds, as far as they concern these accounts."""
+    rows = connection.execute(_HOLDS).all()
+    names = [row.name for row in rows if row.kind == "account"]
+    account = schema.account
+    held = select(account.c.id).where(account.c.id.in_(list(accounts)), account.c.name.in_(names))
+    return Holds(
+        frozenset(row.name for row in rows if row.kind == "route"),
+        frozenset(connection.execute(held).scalars()) if names else frozenset(),
+    )
+
+
+def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[int, bytes], _Standing]:
+    keys = sorted({(d.request.account, d.request.key) for d in drafts if d.request.key is not None})
+    if not keys:
+        return {}
+    found = {
+        (row.account_id, row.key): _Standing(row.message_id, row.content, set())
+        for row in connection.execute(_SEEN, {"keys": keys})
+    }
+    if found:
+        by_message = {one.id: one for one in found.values()}
+        wanted = {"messages": sorted(by_message)}
+        for row in connection.execute(_STANDING, wanted):
+            by_message[row.message_id].identities.add((row.channel, row.address))
+        for unexpanded in connection.execute(_UNEXPANDED, wanted):
+            legs = json.loads(unexpanded.recipients)["legs"]
+            by_message[unexpanded.message_id].identities.update((leg[0], leg[1]) for leg in legs)
+    return found
+
+
+def _submit(filler: Filler, purse: credit.Purse, standing: dict[tuple[int, bytes], _Standing]) -> Taken:
+    request = filler.draft.request
+    known = standing.get((request.account, request.key)) if request.key is not None else None
+    legs: Sequence[Leg] = filler.draft.legs
+    if known is not None:
+        if request.content != known.content:
+            raise KeyUsedError("this key was used before, for another message", http=409)
+        legs = [leg for leg in legs if (leg.recipient.channel, leg.recipient.address) not in known.identities]
+        if not legs:
+            return Taken(known.id, seen=True, units=0)
+    message = known.id if known is not None else next(filler.ids)
+    units = filler.draft.units(legs)
+    now = filler.draft.created
+    reserved = purse.reserve(
+        units,
+        now=now,
+        due=filler.draft.due or now,
+        message=message,
+        reason=f"{len(legs)} recipients" if legs[1:] else "",
+    )
+    if known is None:
+        filler.add_message(message, len(legs))
+        if request.key is not None:
+            known = standing[request.account, request.key] = _Standing(message, request.content, set())
+    else:
+        filler.rows.more.append({"message": message, "more": len(legs)})
+    if known is not None:
+        known.identities.update((leg.recipient.channel, leg.recipient.address) for leg in legs)
+    if len(legs) > COMPACT:
+        filler.add_chunks(message, legs, reserved)
+        return Taken(message, seen=False, units=units)
+    deliveries = filler.add_deliveries(message, legs, reserved)
+    return Taken(message, seen=False, units=units, deliveries=tuple(deliveries))
+
+
+@dataclass(slots=True)
+class Filler:
+    """Makes the rows of one draft."""
+
+    draft: Draft
+    rows: Rows
+    turns: Turns
+    holds: Holds
+    ids: Iterator[int]
+
+    def add_message(self, message: int, recipients: int) -> None:
+        request = self.draft.request
+        self.rows.message.append(
+            {
+                "id": message,
+                "account_id": request.account,
+                "origin": request.origin.value,
+                "created": self.draft.created,
+                "subject": request.subject,
+                "text": request.text,
+                "at": request.at,
+                "expires": max(way.expires for way in self.draft.ways.values()),
+                "urgent": request.urgent,
+                "automatic": request.automatic,
+                "report_to": request.report_to,
+                "dsn": request.dsn,
+                "recipients": recipients,
+            }
+        )
+        if request.key is not None:
+            self.rows.seen.append(
+                {
+                    "account_id": request.account,
+                    "key": request.key,
+                    "message_id": message,
+                    "content": request.content,
+                    "created": self.draft.created,
+                }
+            )
+
+    def add_deliveries(
+        self, message: int, legs: Sequence[Leg], reserved: credit.Reserved
+    ) -> list[tuple[int, Recipient, int]]:
+        allotment = reserved.allotment
+        added = []
+        for leg in legs:
+            delivery = next(self.ids)
+            way = self.draft.ways[leg.route]
+            cut = way.cut
+            self.rows.delivery.append(
+                {
+                    "id": delivery,
+                    "message_id": message,
+                    "channel": leg.recipient.channel.value,
+                    "address": leg.recipient.address,
+                    "name": leg.recipient.name,
+                }
+            )
+            parts = len(cut.parts)
+            state, rank = self._place(leg.route, parts)
+            for n, payload in enumerate(cut.payloads(delivery)):
+                drawn = min(leg.price, allotment)
+                allotment -= drawn
+                self.rows.segment.append(
+                    {
+                        "id": next(self.ids),
+                        "delivery_id": delivery,
+                        "message_id": message,
+                        "account_id": self.draft.request.account,
+                        "n": n + 1,
+                        "parts": parts,
+                        "channel": leg.recipient.channel.value,
+                        "address": leg.recipient.address,
+                        "route": leg.route,
+                        "state": state,
+                        "rank": None if rank is None else rank + n,
+                        "due": self.draft.due,
+                        "expires": way.expires,
+                        "attempts": 0,
+                        "payload": payload,
+                        "data_coding": cut.data_coding,
+                        "udhi": parts > 1,
+                        "units": leg.price,
+                        "allotment": drawn,
+                        "period": reserved.period if drawn else None,
+                        "urgent": self.draft.request.urgent,
+                        "resent": False,
+                    }
+                )
+            added.append((delivery, leg.recipient, parts))
+        return added
+
+    def _place(self, route: str, parts: int) -> tuple[str, int | None]:
+        """The state a new segment begins in, and the first rank where it is ready."""
+        request = self.draft.request
+        if route in self.holds.routes or request.account in self.holds.accounts:
+            return "held", None
+        if self.draft.due is not None:
+            return "queued", None
+        return "queued", self.turns.take(route, request.account, parts, urgent=request.urgent)
+
+    def add_chunks(self, message: int, legs: Sequence[Leg], reserved: credit.Reserved) -> None:
+        allotment = reserved.allotment
+        request = self.draft.request
+        count = -(-len(legs) // CHUNK)
+        first = self.turns.take(EXPANSION, request.account, count, urgent=request.urgent)
+        for n in range(count):
+            some = legs[n * CHUNK : (n + 1) * CHUNK]
+            units = self.draft.units(some)
+            drawn = min(units, allotment)
+            allotment -= drawn
+            self.rows.chunk.append(
+                {
+                    "message_id": message,
+                    "n": n,
+                    "account_id": request.account,
+                    "rank": first + n,
+                    "units": units,
+                    "allotment": drawn,
+                    "period": reserved.period if drawn else None,
+                    "recipients": pack(self.draft, some),
+                }
+            )
+
+
+def pack(draft: Draft, legs: Sequence[Leg]) -> str:
+    """The compact form of some legs, with all that their expansion needs beside the message's row."""
+    names = sorted({leg.route for leg in legs})
+    ways = {name: draft.ways[name] for name in names}
+    return json.dumps(
+        {
+            "ways": {name: [w.concat, w.transliterate, w.expires.isoformat()] for name, w in ways.items()},
+            "legs": [
+                [leg.recipient.channel, leg.recipient.address, leg.recipient.name, leg.route, leg.price] for leg in legs
+            ],
+        },
+        separators=(",", ":"),
+    )

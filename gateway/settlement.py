@@ -1,0 +1,341 @@
+"""What became of segments: outcomes, expiry and cancellation written down, credit settled, in one transaction.
+
+`settle_many` takes what transports answered. A segment moves only as the table in `gateway.message` allows; an
+outcome that comes for a segment which has moved on meanwhile is noted and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from gateway import credit, retry
+from gateway.claims import EXPIRING, MOST
+from gateway.message import PAID, RETURNED, State, may_become
+from gateway.store import schema
+from gateway.transports.base import Outcome, Result
+
+_segment = schema.segment
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Outcomes to record. `waits` says for each route how long an unknown segment waits for a receipt to tell."""
+
+    outcomes: Sequence[Outcome]
+    now: datetime
+    waits: Mapping[str, datetime]
+    jitter: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the dispatcher should know afterwards: routes with ready work, the earliest new due time, final failures."""
+
+    ready: frozenset[str]
+    due: datetime | None
+    failed: tuple[int, ...]
+
+
+_COLUMNS = (
+    _segment.c.id,
+    _segment.c.delivery_id,
+    _segment.c.message_id,
+    _segment.c.account_id,
+    _segment.c.route,
+    _segment.c.state,
+    _segment.c.rank,
+    _segment.c.attempts,
+    _segment.c.units,
+    _segment.c.allotment,
+    _segment.c.period,
+    _segment.c.expires,
+    _segment.c.submitted,
+    _segment.c.parts,
+)
+_BY_ID = (
+    select(*_COLUMNS).where(_segment.c.id.in_(bindparam("ids", expanding=True))).order_by(_segment.c.id)
+).with_for_update()
+_SIBLINGS = (
+    select(*_COLUMNS)
+    .where(
+        _segment.c.message_id.in_(bindparam("messages", expanding=True)),
+        _segment.c.delivery_id.in_(bindparam("deliveries", expanding=True)),
+    )
+    .order_by(_segment.c.id)
+    .with_for_update()
+)
+_SAVE = (
+    update(_segment)
+    .where(_segment.c.id == bindparam("segment"))
+    .values(
+        state=bindparam("to_state"),
+        rank=bindparam("to_rank"),
+        due=bindparam("to_due"),
+        attempts=bindparam("to_attempts"),
+        peer_id=bindparam("to_peer_id"),
+        finished=bindparam("to_finished"),
+        node=None,
+    )
+)
+
+
+@dataclass(slots=True)
+class Book:
+    """The changes of one transaction, decided in plain code and written once."""
+
+    now: datetime
+    changes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    charged: list[Any] = field(default_factory=list)
+    returned: list[tuple[Any, str]] = field(default_factory=list)
+    #: Deliveries of which a part failed: their queued siblings are to be cancelled.
+    broken: dict[int, int] = field(default_factory=dict)
+
+    def move(
+        self,
+        row: Any,
+        to: State,
+        *,
+        rank: int | None = None,
+        due: datetime | None = None,
+        attempts: int | None = None,
+        peer_id: str | None = None,
+    ) -> None:
+        """Move a segment, and its units with it."""
+        self.changes[row.id] = {
+            "segment": row.id,
+            "to_state": to.value,
+            "to_rank": rank,
+            "to_due": due,
+            "to_attempts": row.attempts if attempts is None else attempts,
+            "to_peer_id": peer_id,
+            "to_finished": self.now if to in PAID or to in RETURNED else None,
+        }
+        if to in PAID and State(row.state) not in PAID:
+            self.charged.append(row)
+
+    def give_back(self, row: Any, to: State, reason: str, *, attempts: int | None = None) -> None:
+        """End a segment that was not sent: its units return, the timeline says why."""
+        self.move(row, to, attempts=attempts)
+        self.returned.append((row, reason))
+        self.event(row, to.value, reason)
+
+    def event(self, row: Any, what: str, detail: str) -> None:
+        """A line of the message's timeline."""
+        self.events.append(
+            {"message_id": row.message_id, "segment_id": row.id, "at": self.now, "what": what, "detail": detail}
+        )
+
+    def write(self, connection: Connection) -> None:
+        """Everything at once: segments, attempts, events, credit."""
+        if self.changes:
+            connection.execute(_SAVE, [self.changes[key] for key in sorted(self.changes)])
+        if self.attempts:
+            connection.execute(insert(schema.attempt), self.attempts)
+        if self.events:
+            connection.execute(insert(schema.event), self.events)
+        self._settle_credit(connection)
+
+    def _settle_credit(self, connection: Connection) -> None:
+        rows = [row for row in self.charged if row.units] + [row for row, _ in self.returned if row.units]
+        if not rows:
+            return
+        purses = credit.load(
+            connection,
+            (row.account_id for row in rows),
+            self.now,
+            periods=((row.account_id, row.period) for row in rows if row.period is not None),
+        )
+        for (account, message, period), some in _together(row for row in self.charged if row.units).items():
+            part = credit.Reserved(sum(row.units for row in some), sum(row.allotment for row in some), period)
+            reason = "charged: the SMS centre has it" if len(some) == 1 else f"charged: {len(some)} parts accepted"
+            purses[account].charge(part, now=self.now, message=message, reason=reason)
+        for row, reason in self.returned:
+            if row.units:
+                part = credit.Reserved(row.units, row.allotment, row.period)
+                purses[row.account_id].give_back(part, now=self.now, message=row.message_id, reason=reason)
+        credit.save(connection, purses.values())
+
+
+def _together(rows: Iterable[Any]) -> dict[tuple[int, int, datetime | None], list[Any]]:
+    grouped: dict[tuple[int, int, datetime | None], list[Any]] = {}
+    for row in rows:
+        grouped.setdefault((row.account_id, row.message_id, row.period), []).append(row)
+    return grouped
+
+
+def settle_many(connection: Connection, settles: Sequence[Settle]) -> list[Settled]:
+    """Record sets of outcomes, and answer each with what it means for the dispatcher."""
+    outcomes = [(outcome, settle) for settle in settles for outcome in settle.outcomes]
+    now = max(settle.now for settle in settles)
+    rows = {
+        row.id: row for row in connection.execute(_BY_ID, {"ids": sorted({outcome.segment for outcome, _ in outcomes})})
+    }
+    book = Book(now)
+    for outcome, settle in outcomes:
+        row = rows.get(outcome.segment)
+        if row is None or outcome.segment in book.changes or not _still_open(row, outcome):
+            continue
+        _DECIDE[outcome.result](book, row, outcome, settle)
+    _cancel_siblings(connection, book)
+    book.write(connection)
+    dues = [change["to_due"] for change in book.changes.values() if change["to_state"] == State.QUEUED]
+    ready = frozenset(
+        rows[key].route
+        for key, change in book.changes.items()
+        if change["to_state"] == State.QUEUED and change["to_rank"] is not None
+    )
+    failed = tuple(key for key, change in book.changes.items() if State(change["to_state"]) in RETURNED)
+    answer = Settled(ready, min((due for due in dues if due is not None), default=None), failed)
+    return [answer] * len(settles)
+
+
+def _still_open(row: Any, outcome: Outcome) -> bool:
+    """An answer may still come for a segment given up as unknown: it is the truth, and welcome."""
+    state = State(row.state)
+    if state == State.SUBMITTING:
+        return True
+    return state == State.UNKNOWN and outcome.result == Result.ACCEPTED
+
+
+def _attempted(book: Book, row: Any, outcome: Outcome, result: str) -> int:
+    n: int = row.attempts + 1 if row.state == State.SUBMITTING else row.attempts
+    if row.state == State.SUBMITTING:
+        book.attempts.append(
+            {
+                "segment_id": row.id,
+                "n": n,
+                "at": outcome.written or row.submitted or book.now,
+                "answered": outcome.answered,
+                "route": row.route,
+                "result": result,
+                "code": outcome.code,
+                "detail": outcome.detail or outcome.text,
+            }
+        )
+    return n
+
+
+def _accepted(book: Book, row: Any, outcome: Outcome, _settle: Settle) -> None:
+    n = _attempted(book, row, outcome, "accepted")
+    book.move(row, State.ACCEPTED, attempts=n, peer_id=outcome.peer_id or None)
+
+
+def _throttled(book: Book, row: Any, outcome: Outcome, _settle: Settle) -> None:
+    # Not counted as an attempt: the operator asked for patience, the segment goes first again.
+    book.event(row, "throttled", outcome.text or "the SMS centre asked to be slower")
+    book.move(row, State.QUEUED, rank=row.rank)
+
+
+def _unsent(book: Book, row: Any, _outcome: Outcome, _settle: Settle) -> None:
+    book.move(row, State.QUEUED, rank=row.rank)
+
+
+def _transient(book: Book, row: Any, outcome: Outcome, settle: Settle) -> None:
+    n = _attempted(book, row, outcome, "transient")
+    due = retry.next_attempt(book.now, n, settle.jitter)
+    if due >= row.expires:
+        reason = f"{outcome.text or outcome.code}; its validity ends before another try"
+        book.give_back(row, State.FAILED, reason, attempts=n)
+        book.broken[row.delivery_id] = row.message_id
+    else:
+        book.move(row, State.QUEUED, due=due, attempts=n)
+
+
+def _permanent(book: Book, row: Any, outcome: Outcome, _settle: Settle) -> None:
+    n = _attempted(book, row, outcome, "failed")
+    book.give_back(row, State.FAILED, outcome.text or f"the operator refused it ({outcome.code})", attempts=n)
+    book.broken[row.delivery_id] = row.message_id
+
+
+def _unknown(book: Book, row: Any, outcome: Outcome, settle: Settle) -> None:
+    n = _attempted(book, row, outcome, "unknown")
+    book.move(row, State.UNKNOWN, due=settle.waits.get(row.route, book.now), attempts=n)
+
+
+_DECIDE: Mapping[Result, Callable[[Book, Any, Outcome, Settle], None]] = {
+    Result.ACCEPTED: _accepted,
+    Result.THROTTLED: _throttled,
+    Result.UNSENT: _unsent,
+    Result.TRANSIENT: _transient,
+    Result.PERMANENT: _permanent,
+    Result.UNKNOWN: _unknown,
+}
+
+
+def _cancel_siblings(connection: Connection, book: Book) -> None:
+    """A message half of whose parts cannot be sent is not worth the other half."""
+    if not book.broken:
+        return
+    wanted = {"messages": sorted(set(book.broken.values())), "deliveries": sorted(book.broken)}
+    for row in connection.execute(_SIBLINGS, wanted):
+        moved = book.changes.get(row.id)
+        state = State(moved["to_state"]) if moved else State(row.state)
+        if may_become(state, State.CANCELLED):
+            book.give_back(row, State.CANCELLED, "another part of this message failed")
+
+
+# The end of validity, and the operator's hand ------------------------------------------------------------------------
+
+_OVER = (
+    select(*_COLUMNS)
+    .where(EXPIRING, _segment.c.expires <= bindparam("now_is"))
+    .order_by(_segment.c.expires, _segment.c.id)
+    .limit(MOST)
+)
+_OVER_LOCKED = _OVER.with_for_update(skip_locked=True)
+
+
+def expire(connection: Connection, now: datetime) -> int:
+    """End what waited past its validity; how many segments."""
+    book = Book(now)
+    rows = sorted(connection.execute(_OVER_LOCKED, {"now_is": now}).all(), key=lambda row: row.id)
+    for row in rows:
+        book.give_back(row, State.EXPIRED, "it could not be sent within its validity")
+    book.write(connection)
+    return len(rows)
+
+
+def cancel(connection: Connection, ids: Iterable[int], now: datetime, reason: str) -> int:
+    """Cancel what has not left yet; how many segments."""
+    return end(connection, ids, State.CANCELLED, now, reason)
+
+
+def end(connection: Connection, ids: Iterable[int], to: State, now: datetime, reason: str) -> int:
+    """End those of these segments that may become `to` (cancelled or failed), units returned; how many."""
+    book = Book(now)
+    for row in connection.execute(_BY_ID, {"ids": sorted(ids)}):
+        if may_become(State(row.state), to):
+            book.give_back(row, to, reason)
+    book.write(connection)
+    return len(book.changes)
+
+
+def resolve(connection: Connection, ids: Iterable[int], to: str, now: datetime) -> int:
+    """The operator's word on unknown segments: `accepted`, `failed` or `resend`; how many it was."""
+    book = Book(now)
+    again = []
+    for row in connection.execute(_BY_ID, {"ids": sorted(ids)}):
+        if row.state != State.UNKNOWN:
+            continue
+        if to == "accepted":
+            book.move(row, State.ACCEPTED)
+            book.event(row, "accepted", "resolved by the operator")
+        elif to == "failed":
+            book.give_back(row, State.FAILED, "resolved by the operator as not sent")
+            book.broken[row.delivery_id] = row.message_id
+        else:
+            book.move(row, State.QUEUED, due=now)
+            book.event(row, "resent", "resolved by the operator: sent again, perhaps twice, charged once")
+            again.append(row.id)
+    _cancel_siblings(connection, book)
+    book.write(connection)
+    if again:
+        connection.execute(update(_segment).where(_segment.c.id.in_(again)).values(resent=True))
+    return len(book.changes)
