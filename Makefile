@@ -34,7 +34,7 @@ lint: $(VENV)/.test
 	  $(BIN)/ruff format --check . || failed=1; \
 	  $(BIN)/mypy || failed=1; \
 	  $(BIN)/lint-imports --no-cache || failed=1; \
-	  set +x; exit $$failed
+	  { set +x; } 2>/dev/null; exit $$failed
 
 bench: $(VENV)/.test
 	@$(BIN)/python tests/bench/run.py $(ARGS)
@@ -45,7 +45,7 @@ clean:
 
 # The virtual environment. A stamp is written last, so an install that was interrupted is done again.
 
-$(VENV)/.run: pyproject.toml requirements/build.txt requirements/run.txt
+$(VENV)/.run: pyproject.toml daemon/__init__.py requirements/build.txt requirements/run.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Tocsin needs Python 3.11 or newer and $(PYTHON) is not: install it, or name another: make PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
