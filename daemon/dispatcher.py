@@ -152,7 +152,7 @@ class Dispatcher:
             feeder.kick.clear()
             await self._recording.wait()
             try:
-                while not feeder.stopping and await self._feed_once(feeder):
+                while await self._feed_once(feeder):
                     pass
                 if wait != _FIRST_WAIT:
                     wait = _FIRST_WAIT
@@ -165,7 +165,7 @@ class Dispatcher:
 
     async def _feed_once(self, feeder: _Feeder) -> bool:
         """Claim once and hand over. Whether there may be more to do at once."""
-        room = feeder.transport.room()
+        room = 0 if feeder.stopping else feeder.transport.room()
         if room <= 0 or not self._recording.is_set():
             return False
         claim = Claim(feeder.route.name, room, self._node, self._now())

@@ -53,6 +53,12 @@ class Housekeeper:
         self._routes = routes
         self._now = now
         self._wake = asyncio.Event()
+        self._reroute = True
+
+    def reroute(self) -> None:
+        """The routes have changed: what waits on one that is gone is to be routed anew."""
+        self._reroute = True
+        self._wake.set()
 
     def look(self) -> None:
         """Something new may be due."""
@@ -64,13 +70,15 @@ class Housekeeper:
         """Say that this node lives, until cancelled."""
         while True:
             with contextlib.suppress(StoreError):
-                reports = self._board.reports()
-                known = await self._store.run(lambda connection: presence.beat(connection, self._node, reports))
+                known = await self._store.run(self._beat_once)
                 if known and self._dispatcher is not None:
                     self._dispatcher.beaten()
                 elif not known:
                     await self._come_back()
             await asyncio.sleep(presence.BEAT)
+
+    def _beat_once(self, connection: Connection) -> bool:
+        return presence.beat(connection, self._node, self._board.reports())
 
     async def _come_back(self) -> None:
         """Others took this node for dead, and its segments in flight are unknown: it begins anew under its number."""
@@ -96,7 +104,7 @@ class Housekeeper:
     async def _round(self) -> float:
         """One look at everything; how many seconds may pass until the next."""
         now = self._now()
-        moved = await self._store.run(lambda connection: rerouting.reroute(connection, self._routes(), now))
+        moved = await self._move_on(now)
         ready, due = await self._store.run(lambda connection: claims.promote(connection, now))
         stranded = await self._store.run(lambda connection: self._strand(connection, now))
         again, unknown_due = await self._resend(now)
@@ -106,10 +114,17 @@ class Housekeeper:
         routes = set(ready) | set(again) | set(expanded.routes if expanded else ())
         if self._dispatcher is not None:
             self._dispatcher.kick(None if moved.moved else sorted(routes))
-        if expanded or stranded or moved.moved or expired == claims.MOST:
+        if expanded or stranded or self._reroute or expired == claims.MOST:
             return 0.0
         dues = [(at - now).total_seconds() for at in (due, unknown_due) if at is not None]
         return max(0.0, min([_LOOK, *dues]))
+
+    async def _move_on(self, now: datetime) -> rerouting.Moved:
+        if not self._reroute:
+            return rerouting.Moved(0, 0)
+        moved = await self._store.run(lambda connection: rerouting.reroute(connection, self._routes(), now))
+        self._reroute = bool(moved.moved or moved.failed)
+        return moved
 
     def _strand(self, connection: Connection, now: datetime) -> int:
         waits = {route.name: now + route.unknown_wait for route in self._routes()}
@@ -133,11 +148,9 @@ class Housekeeper:
     async def sweep(self) -> None:
         """Take away what is too old, until cancelled."""
         while True:
-            oldest = self._now() - _KEYS
             with contextlib.suppress(StoreError):
-                await self._store.run(
-                    lambda connection, oldest=oldest: connection.execute(  # type: ignore[misc]
-                        delete(schema.seen).where(schema.seen.c.created < oldest)
-                    )
-                )
+                await self._store.run(self._forget_keys)
             await asyncio.sleep(_SWEEP)
+
+    def _forget_keys(self, connection: Connection) -> None:
+        connection.execute(delete(schema.seen).where(schema.seen.c.created < self._now() - _KEYS))

@@ -14,7 +14,7 @@ from gateway import claims, intake, receipts, settlement
 from gateway.draft import Draft
 from gateway.failure import RefusedError
 from gateway.store.identifiers import Identifiers
-from gateway.store.store import Store
+from gateway.store.store import Store, Verb
 
 SETTLE = "settle"
 RECEIVE = "receive"
@@ -35,5 +35,5 @@ def open_store(engine: Engine) -> Store:
     def submit(connection: Connection, members: Sequence[Draft]) -> list[intake.Taken | RefusedError]:
         return intake.submit_many(connection, members, identifiers)
 
-    verbs = {SETTLE: settle, RECEIVE: receipts.receive_many, SUBMIT: submit, CLAIM: claims.claim_many}
+    verbs: dict[str, Verb] = {SETTLE: settle, RECEIVE: receipts.receive_many, SUBMIT: submit, CLAIM: claims.claim_many}
     return Store(engine, verbs, identifiers=identifiers)
