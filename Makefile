@@ -1,7 +1,7 @@
 # make demo    the main job on throw-away data          make test     the suite
 # make peers   the journeys' peer servers (as root)      make lint     static checks
 # make bench   the benchmarks                            make lock     newer locked requirements
-# make clean   everything made here goes
+# make install the service, below /opt (as root)         make clean    everything made here goes
 #
 # PYTHON=python3.13 chooses the interpreter, VENV=.venv-3.13 where its packages go, ARGS="…" goes to the tool.
 
@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test peers lint bench lock clean
+.PHONY: demo test peers lint bench lock install clean
 
 demo: $(VENV)/.run
 	@$(BIN)/tocsin demo $(ARGS)
@@ -38,6 +38,9 @@ lint: $(VENV)/.test
 
 bench: $(VENV)/.test
 	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+install:
+	@PYTHON=$(PYTHON) systemd/install
 
 clean:
 	rm -rf $(VENV) .venv .peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist *.egg-info
