@@ -12,12 +12,14 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
+from gateway.transports.smpp.client import SmppTransport
+
 from daemon.board import Board
 from daemon.config import Config
 from daemon.dispatcher import Dispatcher
-from daemon.doors import MailDoor
 from daemon.housekeeping import Housekeeper
 from daemon.listener import Listener
+from daemon.mail_door import MailDoor
 from gateway import presence, verbs
 from gateway.routing import Route
 from gateway.store import migrate
@@ -25,7 +27,7 @@ from gateway.store.engine import open_engine, parse_url
 from gateway.store.store import Store
 from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
-from gateway.transports.smpp.client import SmppTransport
+from gateway.transports.smtp import SmtpTransport
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +52,14 @@ def transport_of(route: Route, hub: Hub) -> Transport:
     """The transport a route asks for."""
     if route.transport == "smpp":
         return SmppTransport(route, hub)
+    if route.transport == "smtp":
+        return SmtpTransport(route, hub)
     raise NotImplementedError(f"route {route.name}: this version has no transport {route.transport}")
 
 
 def carried(routes: Sequence[Route]) -> list[Route]:
     """Those routes this version has a transport for."""
-    return [route for route in routes if route.transport == "smpp"]
+    return [route for route in routes if route.transport in ("smpp", "smtp")]
 
 
 class House:
@@ -136,7 +140,7 @@ class House:
             await self.store.aclose()
 
     async def _listen(self) -> None:
-        door = MailDoor(self.store, self.routes, self.config.listen.region, self._taken, now=self._now)
+        door = MailDoor(self.store, self.routes, self._taken, now=self._now)
         for protocol, address in (("smtp", self.config.listen.smtp), ("lmtp", self.config.listen.lmtp)):
             if address is None:
                 continue
