@@ -12,8 +12,6 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from gateway.transports.smpp.client import SmppTransport
-
 from daemon.board import Board
 from daemon.config import Config
 from daemon.dispatcher import Dispatcher
@@ -21,12 +19,14 @@ from daemon.housekeeping import Housekeeper
 from daemon.listener import Listener
 from daemon.mail_door import MailDoor
 from gateway import presence, verbs
+from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
 from gateway.store.engine import open_engine, parse_url
 from gateway.store.store import Store
 from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
+from gateway.transports.smpp.client import SmppTransport
 from gateway.transports.smtp import SmtpTransport
 
 log = logging.getLogger(__name__)
@@ -96,6 +96,9 @@ class House:
         """The routes of the configuration in force."""
         return carried(self.config.routes)
 
+    def _office(self) -> Office:
+        return Office(self.config.listen.sms_domain or socket.getfqdn(), self.routes())
+
     def stop(self) -> None:
         """Begin the end: `run` finishes what is open, and returns."""
         self._stop.set()
@@ -107,7 +110,7 @@ class House:
         self.board.set("store", "store", "up")
         if DISPATCH in self.roles:
             self.dispatcher = Dispatcher(self.store, self.board, node, self._make, now=self._now, look=self._look)
-        self._housekeeper = Housekeeper(self.store, self.board, node, self.dispatcher, self.routes, now=self._now)
+        self._housekeeper = Housekeeper(self.store, self.board, node, self.dispatcher, self._office, now=self._now)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group

@@ -66,8 +66,13 @@ def _loop() -> asyncio.AbstractEventLoop:
 async def _serve(house: House, load: Callable[[], Config], manager: ServiceManager) -> None:
     loop = asyncio.get_running_loop()
     hangups = asyncio.Event()
+
+    def stop() -> None:
+        manager.stopping("finishing what is open")
+        house.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: (manager.stopping("finishing what is open"), house.stop()))
+        loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, hangups.set)
     running = asyncio.ensure_future(house.run())
     beside = [
