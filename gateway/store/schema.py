@@ -226,7 +226,8 @@ segment = _table(
     Column("resent", Boolean, nullable=False, default=False),
     Column("node", BigInteger),  # who is submitting it
     Column("submitted", Instant),
-    Column("peer_id", String),
+    Column("peer_id", String),  # as the operator wrote it
+    Column("peer_key", String),  # folded, to be found by (gateway.peer_ids)
     Column("finished", Instant),
     Index("ix_segment_message_id", "message_id", "delivery_id", "n"),
 )
@@ -249,7 +250,8 @@ _partial("ix_segment_waiting", segment.c.due, where=_QUEUED & segment.c.rank.is_
 _partial("ix_segment_expiring", segment.c.expires, where=segment.c.state.in_(["queued", "held"]))
 _partial("ix_segment_submitting", segment.c.node, where=segment.c.state == "submitting")
 _partial("ix_segment_unknown", segment.c.due, where=segment.c.state == "unknown")
-_partial("ix_segment_peer_id", segment.c.route, segment.c.peer_id, where=segment.c.peer_id.is_not(None))
+_partial("ix_segment_peer_key", segment.c.route, segment.c.peer_key, where=segment.c.peer_key.is_not(None))
+_partial("ix_segment_unknown_address", segment.c.address, where=segment.c.state == "unknown")
 
 #: Whose turn it is: the last rank given to an account's segments on a route, apart for its urgent ones.
 share = _table(
@@ -295,6 +297,7 @@ receipt = _table(
     Column("at", Instant, nullable=False, index=True),
     Column("route", String, nullable=False),
     Column("peer_id", String, nullable=False),
+    Column("peer_key", String, nullable=False),
     Column("address", String, nullable=False),
     Column("sender", String, nullable=False, default=""),
     Column("state", String, nullable=False),
@@ -303,7 +306,7 @@ receipt = _table(
     Column("done", String, nullable=False, default=""),
     Column("segment_id", BigInteger),  # none: an orphan, kept to be matched later
 )
-_partial("ix_receipt_orphan", receipt.c.route, receipt.c.peer_id, where=receipt.c.segment_id.is_(None))
+_partial("ix_receipt_orphan", receipt.c.route, receipt.c.peer_key, where=receipt.c.segment_id.is_(None))
 _partial("ix_receipt_segment_id", receipt.c.segment_id, where=receipt.c.segment_id.is_not(None))
 
 incoming = _table(
