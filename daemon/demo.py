@@ -97,7 +97,7 @@ async def _demo(place: Path, *, once: bool) -> None:
         path = place / "tocsin.toml"
         path.write_text(_CONFIG.format(store=place / "tocsin.db", smtp=smtp, smpp=centre.port))
         config = load(path)
-        journal.set_up(config.log.format, config.log.level, config.secrets())
+        journal.set_up(config.log.format, config.log.level, config.secrets)
         store = open_store(config)
         migrate.migrate(store.engine)
         await store.run(_people)
@@ -139,14 +139,14 @@ async def _show(store: Store, centre: Centre, smtp: int) -> None:
     typer.echo(f"\nThe timeline of message {message} (UTC):")
     for moment in told["timeline"]:
         typer.echo(f"  {moment['at'][11:23]}  {moment['what']:<12} {moment['detail']}".rstrip())
-    left = await store.run(lambda connection: credit.show(connection, told_account(connection), utc_now()))
+    left = await store.run(lambda connection: credit.show(connection, _jean(connection), utc_now()))
     typer.echo(
         f"\nCredit: {left['left']} units left "
         f"({left['allotment']['left']} of this month's allotment, {left['provision']['left']} bought)."
     )
 
 
-def told_account(connection: Connection) -> int:
+def _jean(connection: Connection) -> int:
     """The demo's only account."""
     return accounts.find(connection, "jean").id
 

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from daemon.door import MailRequest, Sender, Taken
 from gateway import accounts, draft, verbs
+from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
 from gateway.routing import Route
 from gateway.store.store import Store
@@ -42,6 +43,7 @@ class MailDoor:
         self._taken = taken
         self._now = now
         self._known: dict[str, tuple[float, accounts.Account | None]] = {}
+        self._accounts: dict[int, accounts.Account] = {}
 
     async def account_for(self, address: str) -> Sender | None:
         """Who sends from this address; None for a stranger. Raises StoreError where nobody can tell."""
@@ -54,8 +56,6 @@ class MailDoor:
             region=account.region,
             text=account.text,
             signature=account.signature,
-            max_parts=account.max_parts,
-            transliterate=account.transliterate,
         )
 
     async def _account(self, address: str) -> accounts.Account | None:
@@ -65,8 +65,21 @@ class MailDoor:
         account = await self._store.read(lambda connection: accounts.by_address(connection, address))
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
+            self._accounts.clear()
+        if account is not None:
+            self._accounts[account.id] = account
         self._known[address] = (time.monotonic(), account)
         return account
+
+    async def _by_id(self, number: int) -> accounts.Account:
+        """The account as it was when its sender was asked about."""
+        known = self._accounts.get(number)
+        if known is None:
+            known = await self._store.read(lambda connection: accounts.by_id(connection, number))
+            if known is None:
+                raise RefusedError("this account does not exist any more")
+            self._accounts[number] = known
+        return known
 
     async def check_recipient(self, sender: Sender, number: str) -> None:
         """RefusedError (550 5.1.2) where no route takes this number."""
@@ -74,6 +87,7 @@ class MailDoor:
 
     async def take(self, request: MailRequest) -> Taken:
         """Returns after the commit; RefusedError where it is not to be sent."""
+        account = await self._by_id(request.sender.account)
         wanted = draft.Request(
             account=request.sender.account,
             origin=Origin.MAIL,
@@ -91,8 +105,8 @@ class MailDoor:
             wanted,
             routes=self._routes(),
             now=self._now(),
-            max_parts=request.sender.max_parts,
-            transliterate=request.sender.transliterate,
+            max_parts=account.max_parts,
+            transliterate=account.transliterate,
         )
         taken = await self._store.do(verbs.SUBMIT, prepared)
         self._taken(list(prepared.ways))

@@ -159,14 +159,14 @@ class Holds:
 def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
     """The standing holds, as far as they concern these accounts."""
     rows = connection.execute(_HOLDS).all()
+    routes = frozenset(row.name for row in rows if row.kind == "route")
+    messages = frozenset(int(row.name) for row in rows if row.kind == "message")
     names = [row.name for row in rows if row.kind == "account"]
+    if not names:
+        return Holds(routes, frozenset(), messages)
     account = schema.account
     held = select(account.c.id).where(account.c.id.in_(list(accounts)), account.c.name.in_(names))
-    return Holds(
-        frozenset(row.name for row in rows if row.kind == "route"),
-        frozenset(connection.execute(held).scalars()) if names else frozenset(),
-        frozenset(int(row.name) for row in rows if row.kind == "message"),
-    )
+    return Holds(routes, frozenset(connection.execute(held).scalars()), messages)
 
 
 def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[int, bytes], _Standing]:

@@ -10,7 +10,7 @@ from daemon.config.faults import key
 from daemon.config.models import Section
 
 if TYPE_CHECKING:
-    from daemon.config.loading import Config
+    from daemon.config.loading import Configuration
 
 #: Tables and keys that are read only when the daemon starts.
 RESTART = frozenset({"store", "listen.smtp", "listen.lmtp", "console.listen"})
@@ -30,7 +30,7 @@ class Changes:
         return bool(self.taken or self.restart)
 
 
-def compare(old: Config, new: Config) -> Changes:
+def compare(old: Configuration, new: Configuration) -> Changes:
     """What differs in `new`."""
     keys = [
         key(name, field)
@@ -48,11 +48,6 @@ def compare(old: Config, new: Config) -> Changes:
         keys.append("the order of routes")
     restart = tuple(one for one in keys if needs_restart(one))
     return Changes(tuple(one for one in keys if one not in restart), restart)
-
-
-def restarts(old: Config, new: Config) -> tuple[str, ...]:
-    """The keys whose change waits for a restart."""
-    return compare(old, new).restart
 
 
 def needs_restart(name: str) -> bool:

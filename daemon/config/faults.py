@@ -27,7 +27,7 @@ class Fault:
         return f"{self.key}: {self.text}" if self.key else self.text
 
 
-class ConfigError(Exception):
+class ConfigurationError(Exception):
     """A configuration that cannot be used; `str()` lists every fault on a line of its own."""
 
     def __init__(self, faults: Sequence[Fault], path: Path | None = None) -> None:

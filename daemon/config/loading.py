@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 from pydantic import ValidationError
 
 from daemon.config import rules
 from daemon.config.credentials import Files, resolve
-from daemon.config.faults import ConfigError, Fault, describe, key, shown, unknown
+from daemon.config.faults import ConfigurationError, Fault, describe, key, shown, unknown
 from daemon.config.models import (
     SECTIONS,
     CalendarsSection,
@@ -36,7 +35,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 
 @dataclass(frozen=True)
-class Config:
+class Configuration:
     """Everything the file says, checked, with the defaults filled in. `path` is where it was read."""
 
     path: Path
@@ -53,17 +52,19 @@ class Config:
         """The routes as the gateway works with them, in the order of the file."""
         return tuple(section.build() for section in self.route)
 
+    @property
     def secrets(self) -> frozenset[str]:
         """Texts that must never be shown or logged."""
-        password = self.store.url.partition("://")[2].rpartition("@")[0].partition(":")[2]
-        passwords = (section.password for section in self.route)
-        return frozenset(filter(None, (password, unquote(password), *passwords, *self.store.keys)))
+        url = self.store.url.get_secret_value()
+        password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+        passwords = (section.password.get_secret_value() for section in self.route)
+        return frozenset(filter(None, (password, *passwords, *self.store.keys)))
 
 
 def find(given: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:
     """The configuration's path: `given`, else `$TOCSIN_CONFIG`, else one of `USUAL`.
 
-    `ConfigError` where there is none of the usual ones; a path that was named is not looked at here.
+    `ConfigurationError` where there is none of the usual ones; a path that was named is not looked at here.
     """
     if given is not None:
         return given
@@ -73,20 +74,20 @@ def find(given: Path | None = None, environment: Mapping[str, str] = os.environ)
         if path.exists():
             return path
     places = " nor ".join(str(path) for path in USUAL)
-    raise ConfigError(
+    raise ConfigurationError(
         [Fault("", f"no configuration found: there is neither {places}; name one with --config or $TOCSIN_CONFIG")]
     )
 
 
-def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
-    """The configuration in this file; `ConfigError` lists every fault with its key."""
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Configuration:
+    """The configuration in this file; `ConfigurationError` lists every fault with its key."""
     document = _read(path)
     named = environment.get("CREDENTIALS_DIRECTORY")
     files = Files(Path(named) if named else None, path.absolute().parent)
     reader = _Reader(document, files)
-    configuration = reader.read(path)
+    configuration = reader.configuration(path)
     if reader.faults:
-        raise ConfigError(reader.faults, path)
+        raise ConfigurationError(reader.faults, path)
     return configuration
 
 
@@ -96,12 +97,12 @@ def _read(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ConfigError([Fault("", f"the configuration cannot be read: {reason}")], path) from None
+        raise ConfigurationError([Fault("", f"the configuration cannot be read: {reason}")], path) from None
     except UnicodeDecodeError as error:
         text = f"this is not UTF-8 text, as TOML must be (octet {error.start})"
-        raise ConfigError([Fault("", text)], path) from None
+        raise ConfigurationError([Fault("", text)], path) from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([Fault("", f"this is not TOML: {error}")], path) from None
+        raise ConfigurationError([Fault("", f"this is not TOML: {error}")], path) from None
 
 
 class _Reader:
@@ -112,13 +113,13 @@ class _Reader:
         self._files = files
         self.faults: list[Fault] = []
 
-    def read(self, path: Path) -> Config:
+    def configuration(self, path: Path) -> Configuration:
         """The configuration as far as it is right; where there are faults it is not to be used."""
         for name in self._document.keys() - SECTIONS.keys():
             self.faults.append(Fault(key(name), unknown(name, "the configuration", SECTIONS)))
         store, listen = self._section(StoreSection, "store"), self._section(ListenSection, "listen")
         routes = list(self._routes())
-        configuration = Config(
+        configuration = Configuration(
             path,
             store=store,
             listen=listen,

@@ -1,6 +1,6 @@
 """The tables of the configuration file, one model a table, every key with its default and its bounds.
 
-A key that holds a secret is marked `SECRET`: it may be written `KEY_file` instead (`daemon.config.credentials`), and is
+A key that holds a secret is a `SecretStr`: it may be written `KEY_file` instead (`daemon.config.credentials`), and is
 never shown. What two keys say together is judged in `daemon.config.rules`, what a change needs in
 `daemon.config.changes`.
 """
@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Strict
 
 from daemon.config.values import (
     AddressValue,
@@ -30,8 +30,6 @@ from daemon.config.values import (
 from gateway.message import Channel
 from gateway.routing import Route
 
-#: Marks a key that holds a secret.
-SECRET = object()
 #: A store key has at least this many characters.
 SHORTEST_KEY = 32
 _CODE = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}")
@@ -49,15 +47,15 @@ def _name(value: str) -> str:
     return value
 
 
-def _database(value: str) -> str:
+def _database(value: SecretStr) -> SecretStr:
     from gateway.store.engine import parse_url  # loads the database's drivers: only where a store is configured
 
-    parse_url(value)
+    parse_url(value.get_secret_value())
     return value
 
 
-def _keys(value: str) -> str:
-    lines = value.split("\n")
+def _keys(value: SecretStr) -> SecretStr:
+    lines = value.get_secret_value().split("\n")
     short = [n for n, line in enumerate(lines, start=1) if line.strip() and len(line.strip()) < SHORTEST_KEY]
     if short or not any(line.strip() for line in lines):
         raise ValueError(f"write one key a line, each of {SHORTEST_KEY} or more characters")
@@ -92,7 +90,11 @@ class Section(BaseModel):
     @classmethod
     def secrets(cls) -> tuple[str, ...]:
         """The keys that hold a secret."""
-        return tuple(name for name, field in cls.model_fields.items() if SECRET in field.metadata)
+        return tuple(
+            name
+            for name, field in cls.model_fields.items()
+            if field.annotation is SecretStr or SecretStr in get_args(field.annotation)
+        )
 
     @classmethod
     def files(cls) -> tuple[str, ...]:
@@ -103,16 +105,15 @@ class Section(BaseModel):
 class StoreSection(Section):
     """`[store]`"""
 
-    url: Annotated[str, SECRET, AfterValidator(_database)] = Field(
-        default="sqlite:////var/lib/tocsin/tocsin.db", repr=False
-    )
-    secret: Annotated[str | None, SECRET, AfterValidator(_keys)] = Field(default=None, repr=False)
+    url: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("sqlite:////var/lib/tocsin/tocsin.db")
+    secret: Annotated[SecretStr | None, AfterValidator(_keys)] = None
     keep: DurationValue = parse_duration("P1Y")
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys that open stored credentials, the one that seals them first; empty without a `secret`."""
-        return tuple(line.strip() for line in (self.secret or "").split("\n") if line.strip())
+        text = self.secret.get_secret_value() if self.secret is not None else ""
+        return tuple(line.strip() for line in text.split("\n") if line.strip())
 
 
 class ListenSection(Section):
@@ -144,7 +145,7 @@ class RouteSection(Section):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     tls: bool = False
     system_id: str = Field(default="tocsin", max_length=64)
-    password: Annotated[str, SECRET] = Field(default="", repr=False)
+    password: SecretStr = SecretStr("")
     system_type: str = Field(default="", max_length=64)
     bind: Literal["transceiver", "transmitter", "receiver", "pair"] = "transceiver"
     binds: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -176,6 +177,7 @@ class RouteSection(Section):
         values.update(
             channels=frozenset(Channel(channel) for channel in self.channels),
             port=self.port or PORTS[self.transport],
+            password=self.password.get_secret_value(),
             price=(0 if free else 1) if self.price is None else self.price,
             status={int(code, 0): meaning for code, meaning in self.status.items()},
         )
