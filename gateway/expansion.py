@@ -34,7 +34,7 @@ def expand_next(connection: Connection, identifiers: Identifiers) -> Expanded | 
     chunk = connection.execute(_NEXT).one_or_none()
     if chunk is None:
         return None
-    draft = _draft(connection, chunk.message_id, chunk.recipients)
+    draft = draft_of(connection, chunk.message_id, chunk.recipients)
     order = turns.Turns(connection, ((route, chunk.account_id) for route in draft.ways))
     wanted = sum(1 + draft.parts(leg) for leg in draft.legs)
     holds = current_holds(connection, [chunk.account_id])
@@ -48,7 +48,7 @@ def expand_next(connection: Connection, identifiers: Identifiers) -> Expanded | 
     return Expanded(chunk.message_id, len(draft.legs), frozenset(draft.ways))
 
 
-def _draft(connection: Connection, message: int, packed: str) -> Draft:
+def draft_of(connection: Connection, message: int, packed: str) -> Draft:
     """The draft of one chunk, as it was at intake: the text is cut again in the same way."""
     row = connection.execute(select(_message).where(_message.c.id == message)).one()
     content = json.loads(packed)

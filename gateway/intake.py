@@ -7,6 +7,7 @@ Who comes again with the same key gets the message that stands; recipients that 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +77,7 @@ class Rows:
 
     message: list[dict[str, Any]] = field(default_factory=list)
     seen: list[dict[str, Any]] = field(default_factory=list)
+    event: list[dict[str, Any]] = field(default_factory=list)
     delivery: list[dict[str, Any]] = field(default_factory=list)
     segment: list[dict[str, Any]] = field(default_factory=list)
     chunk: list[dict[str, Any]] = field(default_factory=list)
@@ -86,6 +88,7 @@ class Rows:
         for table, rows in (
             (schema.chunk, self.chunk),
             (schema.delivery, self.delivery),
+            (schema.event, self.event),
             (schema.message, self.message),
             (schema.seen, self.seen),
             (schema.segment, self.segment),
@@ -138,22 +141,32 @@ def _compact(draft: Draft) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """What the operator holds: routes by name, accounts by id."""
+    """What the operator holds: routes by name, accounts and messages by id."""
 
     routes: frozenset[str]
     accounts: frozenset[int]
+    messages: frozenset[int] = frozenset()
+
+    def why(self, route: str, account: int, message: int) -> str | None:
+        """What of these is held, in words; None where nothing is."""
+        if route in self.routes:
+            return f"route {route} is held"
+        if account in self.accounts:
+            return "the account is held"
+        return "the message is held" if message in self.messages else None
 
 
 def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
     """The standing holds, as far as they concern these accounts."""
     rows = connection.execute(_HOLDS).all()
     routes = frozenset(row.name for row in rows if row.kind == "route")
+    messages = frozenset(int(row.name) for row in rows if row.kind == "message")
     names = [row.name for row in rows if row.kind == "account"]
     if not names:
-        return Holds(routes, frozenset())
+        return Holds(routes, frozenset(), messages)
     account = schema.account
     held = select(account.c.id).where(account.c.id.in_(list(accounts)), account.c.name.in_(names))
-    return Holds(routes, frozenset(connection.execute(held).scalars()))
+    return Holds(routes, frozenset(connection.execute(held).scalars()), messages)
 
 
 def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[int, bytes], _Standing]:
@@ -255,6 +268,7 @@ class Filler:
     ) -> list[tuple[int, Recipient, int]]:
         allotment = reserved.allotment
         added = []
+        held_back: Counter[str] = Counter()
         for leg in legs:
             delivery = next(self.ids)
             way = self.draft.ways[leg.route]
@@ -269,7 +283,10 @@ class Filler:
                 }
             )
             parts = len(cut.parts)
-            state, rank = self._place(leg.route, parts)
+            held = self.holds.why(leg.route, self.draft.request.account, message)
+            state, rank = ("held", None) if held is not None else ("queued", self._rank(leg.route, parts))
+            if held is not None:
+                held_back[held] += parts
             for n, payload in enumerate(cut.payloads(delivery)):
                 drawn = min(leg.price, allotment)
                 allotment -= drawn
@@ -300,16 +317,18 @@ class Filler:
                     }
                 )
             added.append((delivery, leg.recipient, parts))
+        for why, count in held_back.items():
+            detail = f"{count} segment{'s' if count != 1 else ''}: {why}"
+            event = {"message_id": message, "segment_id": None, "at": self.draft.created, "what": "held"}
+            self.rows.event.append({**event, "detail": detail})
         return added
 
-    def _place(self, route: str, parts: int) -> tuple[str, int | None]:
-        """The state a new segment begins in, and the first rank where it is ready."""
+    def _rank(self, route: str, parts: int) -> int | None:
+        """The first rank of new segments; none where they wait for their time."""
         request = self.draft.request
-        if route in self.holds.routes or request.account in self.holds.accounts:
-            return "held", None
         if self.draft.due is not None:
-            return "queued", None
-        return "queued", self.turns.take(route, request.account, parts, urgent=request.urgent)
+            return None
+        return self.turns.take(route, request.account, parts, urgent=request.urgent)
 
     def add_chunks(self, message: int, legs: Sequence[Leg], reserved: credit.Reserved) -> None:
         allotment = reserved.allotment

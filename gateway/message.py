@@ -66,7 +66,7 @@ CHANGES: Mapping[State, frozenset[State]] = MappingProxyType(
 )
 
 #: The order in which segments' states decide what their delivery is called.
-_PRECEDENCE: tuple[State, ...] = (
+PRECEDENCE: tuple[State, ...] = (
     State.SUBMITTING,
     State.QUEUED,
     State.HELD,
@@ -109,7 +109,7 @@ def delivery_state(states: Iterable[State]) -> State:
     A delivery that has no segment yet (its message is still being expanded) is queued.
     """
     present = set(states)
-    return next((state for state in _PRECEDENCE if state in present), State.QUEUED)
+    return next((state for state in PRECEDENCE if state in present), State.QUEUED)
 
 
 @dataclass(frozen=True, slots=True)
