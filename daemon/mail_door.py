@@ -1,0 +1,130 @@
+"""The house behind the listener's door: who is this, may this number be reached, take this mail.
+
+`daemon.door.Door` on the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from daemon.door import MailRequest, Sender, Taken
+from gateway import accounts, draft, verbs
+from gateway.failure import RefusedError
+from gateway.message import Channel, Origin
+from gateway.routing import Route
+from gateway.store.store import Store
+
+log = logging.getLogger(__name__)
+
+#: How long what is known of a sender is believed, in seconds; the transaction that takes his mail asks again.
+_MEMORY = 1.0
+_MOST_REMEMBERED = 10_000
+
+
+class MailDoor:
+    """Takes mails in, each in a transaction that it shares with others."""
+
+    def __init__(
+        self,
+        store: Store,
+        routes: Callable[[], Sequence[Route]],
+        taken: Callable[[Sequence[str]], None],
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`taken` is told, after the commit, which routes have work."""
+        self._store = store
+        self._routes = routes
+        self._taken = taken
+        self._now = now
+        self._known: dict[str, tuple[float, accounts.Account | None]] = {}
+        self._accounts: dict[int, accounts.Account] = {}
+
+    async def account_for(self, address: str) -> Sender | None:
+        """Who sends from this address; None for a stranger. Raises StoreError where nobody can tell."""
+        account = await self._account(address.lower())
+        if account is None:
+            return None
+        return Sender(
+            account=account.id,
+            name=account.name,
+            region=account.region,
+            text=account.text,
+            signature=account.signature,
+        )
+
+    async def _account(self, address: str) -> accounts.Account | None:
+        known = self._known.get(address)
+        if known is not None and time.monotonic() - known[0] < _MEMORY:
+            return known[1]
+        account = await self._store.read(lambda connection: accounts.by_address(connection, address))
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._known.clear()
+            self._accounts.clear()
+        if account is not None:
+            self._accounts[account.id] = account
+        self._known[address] = (time.monotonic(), account)
+        return account
+
+    async def _by_id(self, number: int) -> accounts.Account:
+        """The account as it was when its sender was asked about."""
+        known = self._accounts.get(number)
+        if known is None:
+            known = await self._store.read(lambda connection: accounts.by_id(connection, number))
+            if known is None:
+                raise RefusedError("this account does not exist any more")
+            self._accounts[number] = known
+        return known
+
+    async def check_recipient(self, sender: Sender, number: str) -> None:
+        """RefusedError (550 5.1.2) where no route takes this number."""
+        draft.route_for(self._routes(), Channel.SMS, number)
+
+    async def take(self, request: MailRequest) -> Taken:
+        """Returns after the commit; RefusedError where it is not to be sent."""
+        account = await self._by_id(request.sender.account)
+        wanted = draft.Request(
+            account=request.sender.account,
+            origin=Origin.MAIL,
+            recipients=tuple(
+                draft.Recipient(Channel.SMS, recipient.number, recipient.written) for recipient in request.recipients
+            ),
+            text=request.text,
+            subject=request.subject,
+            key=mail_key(request),
+            automatic=request.automatic,
+            report_to=request.envelope_from or None,
+            dsn=_dsn(request),
+        )
+        prepared = draft.prepare(
+            wanted,
+            routes=self._routes(),
+            now=self._now(),
+            max_parts=account.max_parts,
+            transliterate=account.transliterate,
+        )
+        taken = await self._store.do(verbs.SUBMIT, prepared)
+        self._taken(list(prepared.ways))
+        return Taken(str(taken.id), taken.seen)
+
+
+def mail_key(request: MailRequest) -> bytes:
+    """A mail's key within its account (invariant I3): Message-ID and what is to be sent, else the whole of DATA."""
+    return hashlib.sha256(b"mail\0" + request.message_id.encode() + b"\0" + request.digest).digest()
+
+
+def _dsn(request: MailRequest) -> str | None:
+    """What was asked of RFC 3461, kept with the message."""
+    asked = {
+        recipient.number: {"notify": sorted(recipient.notify), "orcpt": recipient.orcpt}
+        for recipient in request.recipients
+        if recipient.notify or recipient.orcpt
+    }
+    if not (asked or request.envid or request.ret):
+        return None
+    return json.dumps({"envid": request.envid, "ret": request.ret, "recipients": asked}, separators=(",", ":"))
