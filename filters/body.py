@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from collections.abc import Sequence
+from dataclasses import dataclass
 from email.message import Message
 
 from filters import charsets, markup
@@ -29,7 +29,8 @@ _STAND_INS = (
 
 _PGP_ENCRYPTED = "-----BEGIN PGP MESSAGE-----"
 _PGP_SIGNED = re.compile(
-    r"\A\s*-----BEGIN PGP SIGNED MESSAGE-----\n(?:[A-Za-z-]{1,40}: ?[^\n]*\n)*\n?(.*?)(?:\n-----BEGIN PGP SIGNATURE-----.*)?\Z",
+    r"\A\s*-----BEGIN PGP SIGNED MESSAGE-----\n(?:[A-Za-z-]{1,40}: ?[^\n]*\n)*\n?(.*?)"
+    r"(?:\n-----BEGIN PGP SIGNATURE-----.*)?\Z",
     re.DOTALL,
 )
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\d(Z?))?\Z")
@@ -49,7 +50,9 @@ def restore(message: Message, bodies: Sequence[bytes]) -> None:
         number = part.get_payload()
         if isinstance(number, str):
             number = number.strip()
-            original = bodies[int(number)] if number.isdecimal() and len(number) < 6 and int(number) < len(bodies) else b""
+            original = (
+                bodies[int(number)] if number.isdecimal() and len(number) < 6 and int(number) < len(bodies) else b""
+            )
             part.set_payload(original.decode("ascii", "surrogateescape"))
 
 
@@ -64,8 +67,8 @@ def read(message: Message) -> Body:
     parts = list(message.walk())
     for part in parts:
         inner = part.get_payload()
-        if part.get_content_type() in ("message/rfc822", "message/global") and isinstance(inner, list) and inner:
-            return Body(_forwarded(inner[0]))
+        if part.get_content_type() in ("message/rfc822", "message/global") and isinstance(inner, list):
+            return Body(_forwarded(next(one for one in inner if isinstance(one, Message))))
     for part in parts:
         if part.get_content_type() == "text/calendar":
             summary = invitation(_plain(part))
@@ -120,7 +123,9 @@ def _forwarded(part: Message) -> str:
 
 
 def _stand_in(parts: list[Message]) -> str:
-    kinds = [_kind(part) for part in parts if not part.is_multipart() or part.get_content_type() == "multipart/encrypted"]
+    kinds = [
+        _kind(part) for part in parts if not part.is_multipart() or part.get_content_type() == "multipart/encrypted"
+    ]
     return next((words for prefix, words in _STAND_INS for kind in kinds if kind.startswith(prefix)), "")
 
 

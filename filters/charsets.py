@@ -51,12 +51,23 @@ _NO_CHARSETS = {"punycode", "idna", "unicode_escape", "raw_unicode_escape", "und
 _SAYS_NOTHING = {"", "ascii", "us-ascii", "ansi_x3.4-1968", "iso646-us", "unknown", "unknown-8bit", "x-unknown"}
 
 #: Only names Python knows are looked up: it remembers every unknown one for ever, and senders choose them.
-_KNOWN = {*aliases, *aliases.values(), "cp856", "cp874", "cp875", "cp1006", "koi8_u", "koi8_t", "mac_arabic", "mac_croatian"}
+_KNOWN = {
+    *aliases,
+    *aliases.values(),
+    "cp856",
+    "cp874",
+    "cp875",
+    "cp1006",
+    "koi8_u",
+    "koi8_t",
+    "mac_arabic",
+    "mac_croatian",
+}
 _KNOWN |= {"cp720", "mac_farsi", "mac_romanian", "utf_8_sig"}
 _KNOWN -= _NO_CHARSETS
 _NOT_NAME = regex.compile(r"[^a-z0-9]+")
 
-_CONTROLS = {code: " " for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+_CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029), " ")
 _BREAKS = dict.fromkeys((0x0B, 0x0C, 0x85, 0x2028, 0x2029), "\n")
 _INVISIBLE = dict.fromkeys(
     (
@@ -77,7 +88,9 @@ _ONE_LINE = {**_CONTROLS, **_INVISIBLE}
 _MANY_LINES = {**_CONTROLS, **_BREAKS, **_INVISIBLE, 0x0A: "\n", 0x0D: "\n", 0xA0: " "}
 
 #: Joiners are letters' business (Persian, Indic scripts, emoji); elsewhere they are filler.
-_STRAY_JOINERS = regex.compile(r"(?<![\p{L}\p{M}\p{So}\p{Sk}\ufe0f\u2640\u2642])[\u200c\u200d]+|[\u200c\u200d]+(?![\p{L}\p{So}])")
+_STRAY_JOINERS = regex.compile(
+    r"(?<![\p{L}\p{M}\p{So}\p{Sk}\ufe0f\u2640\u2642])[\u200c\u200d]+|[\u200c\u200d]+(?![\p{L}\p{So}])"
+)
 #: More marks on one letter than any script writes; normalising thousands takes quadratic time.
 _HEAPED_MARKS = regex.compile(r"(\p{M}{8})\p{M}+")
 _SURROGATES = regex.compile(r"[\ud800-\udfff]")
@@ -142,7 +155,9 @@ def decode_words(value: str) -> str:
     space and control characters stay as they are: use `one_line` on the result.
     """
     if not value.isascii():
-        value = decode(value.encode("utf-8", "surrogateescape") if _escaped(value) else value.encode("utf-8", "replace"))
+        value = decode(
+            value.encode("utf-8", "surrogateescape") if _escaped(value) else value.encode("utf-8", "replace")
+        )
     if "=?" not in value:
         return value
     pieces: list[str] = []

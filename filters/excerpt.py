@@ -14,7 +14,8 @@ _ATTRIBUTION_LINES, _SIGNATURE_LINES, _MOBILE_LINES = 4, 12, 4
 _QUOTED = re.compile(r"\s{0,3}>")
 _ATTRIBUTION = re.compile(r"[0-9@].*:\s*\Z", re.DOTALL)
 _ATTRIBUTION_VERB = re.compile(
-    r"\b(wrote|writes|schrieb|a écrit|écrivait|schreef|het volgende geschreven|escribió|ha scritto|skrev|escreveu)\b.{0,80}:\s*\Z",
+    r"\b(wrote|writes|schrieb|a écrit|écrivait|schreef|het volgende geschreven|escribió|ha scritto|skrev|escreveu)\b"
+    r".{0,80}:\s*\Z",
     re.DOTALL | re.IGNORECASE,
 )
 _DATE_OR_ADDRESS = re.compile(r"\d{1,4}[-./\s]|@")
@@ -46,8 +47,10 @@ _RULE = re.compile(r"\s*[_-]{8,}\s*\Z")
 _MOBILE = re.compile(
     r"\s*(sent from my |sent from (?:outlook|mail|yahoo|proton|samsung|gmail|blue)\b|get outlook for |sent via "
     r"|envoyé (?:de|depuis) (?:mon|ma|mail|outlook|l'application)\b|télécharge[rz] outlook pour "
-    r"|verstuurd (?:vanaf|met|van) mijn |verzonden (?:vanaf|met|van|vanuit) (?:mijn|mail|outlook)\b|outlook voor (?:ios|android) downloaden"
-    r"|von meinem .{2,40} gesendet|gesendet (?:von|mit) (?:mein|mail|outlook|der)|outlook für (?:ios|android) herunterladen"
+    r"|verstuurd (?:vanaf|met|van) mijn |verzonden (?:vanaf|met|van|vanuit) (?:mijn|mail|outlook)\b"
+    r"|outlook voor (?:ios|android) downloaden"
+    r"|von meinem .{2,40} gesendet|gesendet (?:von|mit) (?:mein|mail|outlook|der)"
+    r"|outlook für (?:ios|android) herunterladen"
     r"|enviado desde (?:mi|mail|outlook)\b|obtener outlook para "
     r"|inviato da(?:l mio| iphone| ipad| outlook|lla mia)|scarica outlook per "
     r"|sendt fra min |hent outlook (?:til|for) ).{0,80}\Z",
@@ -101,7 +104,10 @@ def _without_original(lines: list[str]) -> list[str]:
     for index, line in enumerate(lines):
         if _ORIGINAL.match(line) or _BEGIN_FORWARDED.match(line):
             return lines[:index]
-        if _FROM_LINE.match(line) and sum(_HEADER_LINE.match(after) is not None for after in lines[index + 1 : index + 6]) >= 2:
+        if (
+            _FROM_LINE.match(line)
+            and sum(_HEADER_LINE.match(after) is not None for after in lines[index + 1 : index + 6]) >= 2
+        ):
             before = index - 1 if index and _RULE.match(lines[index - 1]) else index
             return lines[:before]
     return lines

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import Message
+from functools import partial
 from typing import TypeVar
 
 import mailparser
@@ -195,7 +196,7 @@ def _addresses(parser: mailparser.MailParser | None, name: str, values: _Values)
     else:
         room = guard.ADDRESSES
         for value in occurrences:
-            found += _tried(lambda value=value[:room]: get_addresses(_octets_read(value), decode_names=True), [])
+            found += _tried(partial(get_addresses, _octets_read(value[:room]), decode_names=True), [])
             room = max(room - len(value), 0)
     clean = tuple((_value(shown), _plain_address(address)) for shown, address in found if address)
     if clean:

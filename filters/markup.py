@@ -24,10 +24,14 @@ _HIDDEN = re.compile(
 _FONT_SIZE = re.compile(r"font-size\s*:\s*([0-9.]{1,10})\s*(px|pt|em|rem|%)?|font-size\s*:\s*[a-z]", re.IGNORECASE)
 
 #: Elements whose content is never text for a reader.
-_UNSEEN = frozenset({"head", "title", "template", "svg", "math", "object", "select", "audio", "video", "canvas", "noembed"})
+_UNSEEN = frozenset(
+    {"head", "title", "template", "svg", "math", "object", "select", "audio", "video", "canvas", "noembed"}
+)
 #: Elements whose content is not markup: everything up to the end tag is skipped.
 _RAW = frozenset({"script", "style", "textarea", "xmp", "iframe", "noscript", "noframes"})
-_VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
+_VOID = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+)
 _PARAGRAPH = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "blockquote", "pre"})
 _LINE = frozenset(
     {"address", "article", "aside", "body", "center", "dd", "details", "div", "dt", "fieldset", "figcaption", "figure"}

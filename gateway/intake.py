@@ -147,13 +147,13 @@ class Holds:
 def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
     """The standing holds, as far as they concern these accounts."""
     rows = connection.execute(_HOLDS).all()
+    routes = frozenset(row.name for row in rows if row.kind == "route")
     names = [row.name for row in rows if row.kind == "account"]
+    if not names:
+        return Holds(routes, frozenset())
     account = schema.account
     held = select(account.c.id).where(account.c.id.in_(list(accounts)), account.c.name.in_(names))
-    return Holds(
-        frozenset(row.name for row in rows if row.kind == "route"),
-        frozenset(connection.execute(held).scalars()) if names else frozenset(),
-    )
+    return Holds(routes, frozenset(connection.execute(held).scalars()))
 
 
 def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[int, bytes], _Standing]:
