@@ -7,7 +7,7 @@ Who comes again with the same key gets the message that stands; recipients that 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,8 +169,9 @@ def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tupl
         wanted = {"messages": sorted(by_message)}
         for row in connection.execute(_STANDING, wanted):
             by_message[row.message_id].identities.add((row.channel, row.address))
-        for row in connection.execute(_UNEXPANDED, wanted):
-            by_message[row.message_id].identities.update((leg[0], leg[1]) for leg in json.loads(row.recipients)["legs"])
+        for unexpanded in connection.execute(_UNEXPANDED, wanted):
+            legs = json.loads(unexpanded.recipients)["legs"]
+            by_message[unexpanded.message_id].identities.update((leg[0], leg[1]) for leg in legs)
     return found
 
 

@@ -304,10 +304,15 @@ def expire(connection: Connection, now: datetime) -> int:
 
 def cancel(connection: Connection, ids: Iterable[int], now: datetime, reason: str) -> int:
     """Cancel what has not left yet; how many segments."""
+    return end(connection, ids, State.CANCELLED, now, reason)
+
+
+def end(connection: Connection, ids: Iterable[int], to: State, now: datetime, reason: str) -> int:
+    """End those of these segments that may become `to` (cancelled or failed), units returned; how many."""
     book = Book(now)
     for row in connection.execute(_BY_ID, {"ids": sorted(ids)}):
-        if may_become(State(row.state), State.CANCELLED):
-            book.give_back(row, State.CANCELLED, reason)
+        if may_become(State(row.state), to):
+            book.give_back(row, to, reason)
     book.write(connection)
     return len(book.changes)
 

@@ -46,9 +46,16 @@ class _Member:
 class Store:
     """The database behind one daemon or one command. `verbs` are run in their order within a set."""
 
-    def __init__(self, engine: Engine, verbs: Mapping[str, Verb] | None = None, *, threads: int = 6) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        verbs: Mapping[str, Verb] | None = None,
+        *,
+        identifiers: Identifiers | None = None,
+        threads: int = 6,
+    ) -> None:
         self.engine = engine
-        self.identifiers = Identifiers()
+        self.identifiers = identifiers or Identifiers()
         self._verbs = dict(verbs or {})
         self._order = {name: place for place, name in enumerate(self._verbs)}
         # SQLite has one writer: one thread, and one connection that stays open. PostgreSQL has as many as it likes.

@@ -1,0 +1,194 @@
+"""The one composition root: from a configuration to a house that runs.
+
+Nothing here is global; tests build as many houses as they like, on port 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+
+from daemon.board import Board
+from daemon.config import Config
+from daemon.dispatcher import Dispatcher
+from daemon.doors import MailDoor
+from daemon.housekeeping import Housekeeper
+from daemon.listener import Listener
+from gateway import presence, verbs
+from gateway.routing import Route
+from gateway.store import migrate
+from gateway.store.engine import open_engine, parse_url
+from gateway.store.store import Store
+from gateway.store.wake import Waker, kick
+from gateway.transports.base import Hub, Transport
+from gateway.transports.smpp.client import SmppTransport
+
+log = logging.getLogger(__name__)
+
+LISTEN, WATCH, CALENDARS, DISPATCH, CONSOLE = "listen", "watch", "calendars", "dispatch", "console"
+ROLES = (LISTEN, WATCH, CALENDARS, DISPATCH, CONSOLE)
+
+#: How long the parts of the end may take, in seconds; together they stay under the 30 that are promised.
+_FINISH_MAILS, _FINISH_ANSWERS, _FINISH_ROWS = 8.0, 12.0, 5.0
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+def open_store(config: Config) -> Store:
+    """The configured store, not yet looked into."""
+    return verbs.open_store(open_engine(parse_url(config.store.url)))
+
+
+def transport_of(route: Route, hub: Hub) -> Transport:
+    """The transport a route asks for."""
+    if route.transport == "smpp":
+        return SmppTransport(route, hub)
+    raise NotImplementedError(f"route {route.name}: this version has no transport {route.transport}")
+
+
+def carried(routes: Sequence[Route]) -> list[Route]:
+    """Those routes this version has a transport for."""
+    return [route for route in routes if route.transport == "smpp"]
+
+
+class House:
+    """One daemon: everything that runs in it, from its first row to its last."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        *,
+        roles: Collection[str] = ROLES,
+        sockets: Mapping[str, Sequence[socket.socket]] | None = None,
+        now: Callable[[], datetime] = utc_now,
+        make: Callable[[Route, Hub], Transport] = transport_of,
+    ) -> None:
+        """`sockets` are those the service manager opened, by name; `make` builds a route's transport."""
+        self.config = config
+        self.store = store
+        self.board = Board(now)
+        self.roles = frozenset(roles)
+        self._sockets = sockets or {}
+        self._now = now
+        self._make = make
+        self._stop = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.listeners: list[Listener] = []
+        self.dispatcher: Dispatcher | None = None
+        self._housekeeper: Housekeeper | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._reloading = asyncio.Lock()
+        self._others = asyncio.Event()
+
+    def routes(self) -> list[Route]:
+        """The routes of the configuration in force."""
+        return carried(self.config.routes)
+
+    def stop(self) -> None:
+        """Begin the end: `run` finishes what is open, and returns."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run until `stop`. Raises what cannot be survived: a defect, or a store that is not there at the start."""
+        await self.store.read(migrate.require_head)
+        node = await self.store.run(lambda connection: presence.arrive(connection, self.store.identifiers))
+        self.board.set("store", "store", "up")
+        if DISPATCH in self.roles:
+            self.dispatcher = Dispatcher(self.store, self.board, node, self._make, now=self._now, look=self._look)
+        self._housekeeper = Housekeeper(self.store, self.board, node, self.dispatcher, self.routes, now=self._now)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                background = [
+                    group.create_task(self._housekeeper.beat(), name="beat"),
+                    group.create_task(self._housekeeper.sweep(), name="sweep"),
+                ]
+                if self.dispatcher is not None:
+                    background += [
+                        group.create_task(self.dispatcher.record(), name="record"),
+                        group.create_task(self._housekeeper.run(), name="housekeeping"),
+                        group.create_task(Waker(self.store.engine, self._woken).run(), name="waker"),
+                    ]
+                    self.dispatcher.start(group, self.routes())
+                else:
+                    background.append(group.create_task(self._wake_others(), name="wake others"))
+                if LISTEN in self.roles:
+                    await self._listen()
+                self.ready.set()
+                log.info("ready: %s", ", ".join(sorted(self.roles)), extra={"action": "ready"})
+                await self._stop.wait()
+                await self._finish()
+                for task in background:
+                    task.cancel()
+        finally:
+            for listener in self.listeners:
+                await listener.aclose(0)
+            with contextlib.suppress(Exception):
+                await self.store.run(lambda connection: presence.leave(connection, node))
+            await self.store.aclose()
+
+    async def _listen(self) -> None:
+        door = MailDoor(self.store, self.routes, self.config.listen.region, self._taken, now=self._now)
+        for protocol, address in (("smtp", self.config.listen.smtp), ("lmtp", self.config.listen.lmtp)):
+            if address is None:
+                continue
+            listener = Listener(self.config.listen, door, protocol)
+            await listener.open(address, self._sockets)
+            self.listeners.append(listener)
+            self.board.set("listener", protocol, "up", f"at {address}")
+
+    def _taken(self, routes: Sequence[str]) -> None:
+        if self.dispatcher is not None:
+            self.dispatcher.kick(routes)
+        else:
+            self._others.set()
+
+    async def _wake_others(self) -> None:
+        """Tell the daemons that dispatch of new work, at most every 50 ms."""
+        while True:
+            await self._others.wait()
+            self._others.clear()
+            await asyncio.to_thread(kick, self.store.engine)
+            await asyncio.sleep(0.05)
+
+    def _look(self) -> None:
+        if self._housekeeper is not None:
+            self._housekeeper.look()
+
+    def _woken(self) -> None:
+        if self.dispatcher is not None:
+            self.dispatcher.kick()
+        self._look()
+
+    async def _finish(self) -> None:
+        """No more mails; then no more segments; then every answer recorded."""
+        log.info("stopping", extra={"action": "stopping"})
+        await asyncio.gather(*(listener.aclose(_FINISH_MAILS) for listener in self.listeners))
+        self.listeners.clear()
+        if self.dispatcher is not None:
+            await self.dispatcher.stop(list(self.dispatcher.routes), _FINISH_ANSWERS)
+            await self.dispatcher.flush(_FINISH_ROWS)
+
+    async def reload(self, config: Config) -> None:
+        """Take over what a new configuration changes, but for its store and its listen addresses."""
+        async with self._reloading:
+            before = {route.name: route for route in self.routes()}
+            self.config = config
+            after = {route.name: route for route in self.routes()}
+            for listener in self.listeners:
+                listener.reload(config.listen)
+            if self.dispatcher is not None and self._group is not None:
+                changed = [name for name in self.dispatcher.routes if after.get(name) != before.get(name)]
+                await self.dispatcher.stop(changed, _FINISH_ANSWERS)
+                running = self.dispatcher.routes
+                self.dispatcher.start(self._group, [route for name, route in after.items() if name not in running])
+            if self._housekeeper is not None:
+                self._housekeeper.reroute()

@@ -1,0 +1,253 @@
+"""Claim, submit, record: the loop between the queue and the transports.
+
+Each route has a feeder. It asks its transport for room, claims that many segments, which commits them `submitting`,
+and hands them over. Outcomes gather here and are settled in sets. What cannot be recorded, because the disk is full or
+the database away, stays in memory and is tried again; meanwhile nothing more is claimed, and the reason is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from daemon.board import Board
+from gateway import presence, receipts, verbs
+from gateway.claims import MOST, Claim
+from gateway.message import Claimed
+from gateway.routing import Route
+from gateway.settlement import Settle, Settled
+from gateway.store.engine import StoreError
+from gateway.store.store import Store
+from gateway.transports.base import Incoming, LinkState, Outcome, Receipt, Result, Transport
+
+log = logging.getLogger(__name__)
+
+#: Makes the transport of a route. The second argument is the dispatcher, as the transport's Hub.
+Maker = Callable[[Route, "Dispatcher"], Transport]
+
+#: How long the feeder waits before it looks again by itself, in seconds: the safety net under every wake-up.
+_LOOK = 5.0
+#: Waits after a failed commit, in seconds: the first, the longest.
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
+
+
+class _Feeder:
+    """One route's way from the queue to its transport."""
+
+    def __init__(self, route: Route, transport: Transport) -> None:
+        self.route = route
+        self.transport = transport
+        self.kick = asyncio.Event()
+        self.kick.set()
+        self.tasks: list[asyncio.Task[None]] = []
+        self.stopping = False
+
+
+class Dispatcher:
+    """All feeders of one node; the Hub their transports talk to."""
+
+    def __init__(
+        self,
+        store: Store,
+        board: Board,
+        node: int,
+        make: Maker,
+        *,
+        now: Callable[[], datetime],
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`look` is called when something new waits for its time: another attempt, or a receipt to tell."""
+        self._store = store
+        self._board = board
+        self._node = node
+        self._make = make
+        self._now = now
+        self._look = look
+        self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
+        self._feeders: dict[str, _Feeder] = {}
+        self._outcomes: list[Outcome] = []
+        self._gathered = asyncio.Event()
+        self._recording = asyncio.Event()
+        self._recording.set()
+        self._in_hand = 0
+        self._last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    # The Hub ----------------------------------------------------------------------------------------------------------
+
+    def settled(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        self._gathered.set()
+
+    def more_room(self, route: str) -> None:
+        self.kick([route])
+
+    def state(self, route: str, state: LinkState, why: str) -> None:
+        self._board.set("route", route, state.value, why)
+
+    async def receipt(self, receipt: Receipt) -> None:
+        found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()))
+        extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
+        log.info("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
+
+    async def incoming(self, incoming: Incoming) -> None:
+        now = self._now()
+        await self._store.run(lambda connection: receipts.keep_incoming(connection, incoming, now))
+        log.info("a message from a handset is kept", extra={"action": "incoming", "route": incoming.route})
+
+    # Routes -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def routes(self) -> Mapping[str, Route]:
+        """The routes that are fed."""
+        return {name: feeder.route for name, feeder in self._feeders.items()}
+
+    def start(self, group: asyncio.TaskGroup, routes: Sequence[Route]) -> None:
+        """Begin to feed these routes; their tasks belong to the group."""
+        for route in routes:
+            feeder = _Feeder(route, self._make(route, self))
+            self._feeders[route.name] = feeder
+            self._board.set("route", route.name, LinkState.CONNECTING.value, "starting")
+            feeder.tasks = [
+                group.create_task(feeder.transport.run(), name=f"route {route.name}"),
+                group.create_task(self._feed(feeder), name=f"feeder {route.name}"),
+            ]
+
+    async def stop(self, names: Sequence[str], seconds: float) -> None:
+        """Stop feeding these routes: outstanding answers are waited for this long, then nothing is left in flight."""
+        feeders = [self._feeders[name] for name in names]
+        for feeder in feeders:
+            feeder.stopping = True
+            feeder.kick.set()
+        await asyncio.gather(*(asyncio.wait([feeder.tasks[1]]) for feeder in feeders if feeder.tasks))
+        await asyncio.gather(*(feeder.transport.drain(seconds) for feeder in feeders))
+        for feeder in feeders:
+            for task in feeder.tasks:
+                task.cancel()
+            await asyncio.wait(feeder.tasks)
+            del self._feeders[feeder.route.name]
+            self._board.drop("route", feeder.route.name)
+
+    def kick(self, routes: Sequence[str] | None = None) -> None:
+        """There may be something to do for these routes; None: for all."""
+        for feeder in self._feeders.values() if routes is None else map(self._feeders.get, routes):
+            if feeder is not None:
+                feeder.kick.set()
+
+    def beaten(self) -> None:
+        """The node's heartbeat was just committed."""
+        self._last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    # Feeding ----------------------------------------------------------------------------------------------------------
+
+    async def _feed(self, feeder: _Feeder) -> None:
+        wait = _FIRST_WAIT
+        while not feeder.stopping:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(feeder.kick.wait(), _LOOK)
+            feeder.kick.clear()
+            await self._recording.wait()
+            try:
+                while await self._feed_once(feeder):
+                    pass
+                if wait != _FIRST_WAIT:
+                    wait = _FIRST_WAIT
+                    self._board.set("store", "store", "up")
+            except StoreError as error:
+                self._board.set("store", "store", "down", str(error))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _LONGEST_WAIT)
+                feeder.kick.set()
+
+    async def _feed_once(self, feeder: _Feeder) -> bool:
+        """Claim once and hand over. Whether there may be more to do at once."""
+        room = 0 if feeder.stopping else feeder.transport.room()
+        if room <= 0 or not self._recording.is_set():
+            return False
+        claim = Claim(feeder.route.name, room, self._node, self._now())
+        claimed: list[Claimed] = await self._store.do(verbs.CLAIM, claim)
+        if not claimed:
+            return False
+        if feeder.stopping or self._is_late():
+            self._hand_back(claimed)
+            return False
+        feeder.transport.submit(claimed)
+        return len(claimed) >= min(room, MOST)
+
+    def _is_late(self) -> bool:
+        """Whether this node was away for so long that others may take it for dead: then it writes nothing."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self._last_beat > presence.LEASE / 2
+
+    def _hand_back(self, claimed: Sequence[Claimed]) -> None:
+        for segment in claimed:
+            self.settled(Outcome(segment.id, Result.UNSENT))
+
+    # Recording --------------------------------------------------------------------------------------------------------
+
+    async def record(self) -> None:
+        """Settle what transports answer, until cancelled."""
+        wait = _FIRST_WAIT
+        while True:
+            await self._gathered.wait()
+            outcomes, self._outcomes = self._outcomes[:MOST], self._outcomes[MOST:]
+            if not self._outcomes:
+                self._gathered.clear()
+            if not outcomes:
+                continue
+            self._in_hand = len(outcomes)
+            try:
+                settled = await self._store.do(verbs.SETTLE, self._settle(outcomes))
+            except StoreError as error:
+                # Answers are never forgotten: they go back in front, and nothing more is claimed until they are kept.
+                self._outcomes[:0] = outcomes
+                self._gathered.set()
+                self._recording.clear()
+                why = f"{len(self._outcomes)} answers cannot be recorded, nothing more is sent: {error}"
+                self._board.set("store", "store", "down", why)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _LONGEST_WAIT)
+                continue
+            except asyncio.CancelledError:
+                self._outcomes[:0] = outcomes
+                raise
+            wait = _FIRST_WAIT
+            self._in_hand = 0
+            if not self._recording.is_set():
+                self._recording.set()
+                self._board.set("store", "store", "up")
+                self.kick()
+            self._after(settled, outcomes)
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> Settle:
+        now = self._now()
+        waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
+        return Settle(tuple(outcomes), now, waits, self._random.random())
+
+    def _after(self, settled: Settled, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
+            level = logging.INFO if outcome.result == Result.ACCEPTED else logging.WARNING
+            if log.isEnabledFor(level):
+                log.log(level, "segment %s: %s%s", outcome.segment, outcome.result, _why(outcome), extra=extra)
+        if settled.due is not None or any(outcome.result == Result.UNKNOWN for outcome in outcomes):
+            self._look()
+        self.kick(list(settled.ready))
+
+    async def flush(self, seconds: float) -> bool:
+        """Wait at most this long until every outcome is recorded; whether it is so."""
+        deadline = time.monotonic() + seconds
+        while self._outcomes or self._in_hand:
+            if time.monotonic() > deadline:
+                log.error("%d answers could not be recorded", len(self._outcomes), extra={"action": "answers_lost"})
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+
+def _why(outcome: Outcome) -> str:
+    told = " ".join(part for part in (outcome.code, outcome.text or outcome.detail) if part)
+    return f" ({told})" if told else ""

@@ -1,0 +1,103 @@
+"""What the listener asks of the house: who is this, may this number be reached, take this mail.
+
+The listener knows no database; this is its port (`daemon.listener.House`) on the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from daemon.listener import MailRequest, Sender, Taken
+from gateway import accounts, draft, verbs
+from gateway.message import Channel, Origin
+from gateway.routing import Route
+from gateway.store.store import Store
+
+log = logging.getLogger(__name__)
+
+#: How long what is known of a sender is believed, in seconds; the transaction that takes his mail asks again.
+_MEMORY = 1.0
+_MOST_REMEMBERED = 10_000
+
+
+class MailDoor:
+    """Takes mails in, each in a transaction that it shares with others."""
+
+    def __init__(
+        self,
+        store: Store,
+        routes: Callable[[], Sequence[Route]],
+        region: str | None,
+        taken: Callable[[Sequence[str]], None],
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`taken` is told, after the commit, which routes have work."""
+        self._store = store
+        self._routes = routes
+        self._region = region
+        self._taken = taken
+        self._now = now
+        self._known: dict[str, tuple[float, Sender | None]] = {}
+
+    async def account_for(self, address: str) -> Sender | None:
+        """Who sends from this address; None for a stranger. Raises StoreError where nobody can tell."""
+        known = self._known.get(address)
+        if known is not None and time.monotonic() - known[0] < _MEMORY:
+            return known[1]
+        account = await self._store.read(lambda connection: accounts.by_address(connection, address))
+        sender = None if account is None else self._sender(account)
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._known.clear()
+        self._known[address] = (time.monotonic(), sender)
+        return sender
+
+    def _sender(self, account: accounts.Account) -> Sender:
+        return Sender(
+            account=account.id,
+            name=account.name,
+            region=account.region or self._region,
+            text=account.text,
+            signature=account.signature,
+            max_parts=account.max_parts,
+            transliterate=account.transliterate,
+        )
+
+    async def check_recipient(self, sender: Sender, number: str) -> None:
+        """RefusedError (550 5.1.2) where no route takes this number."""
+        draft.route_for(self._routes(), Channel.SMS, number)
+
+    async def take(self, request: MailRequest) -> Taken:
+        """Returns after the commit; RefusedError where it is not to be sent."""
+        wanted = draft.Request(
+            account=request.sender.account,
+            origin=Origin.MAIL,
+            recipients=tuple(
+                draft.Recipient(Channel.SMS, recipient.number, recipient.written) for recipient in request.recipients
+            ),
+            text=request.text,
+            subject=request.subject,
+            key=mail_key(request.identity, request.text),
+            automatic=request.automatic,
+            report_to=request.envelope_from or None,
+            dsn=request.dsn,
+        )
+        prepared = draft.prepare(
+            wanted,
+            routes=self._routes(),
+            now=self._now(),
+            max_parts=request.sender.max_parts,
+            transliterate=request.sender.transliterate,
+        )
+        taken = await self._store.do(verbs.SUBMIT, prepared)
+        self._taken(list(prepared.ways))
+        return Taken(str(taken.id), taken.seen)
+
+
+def mail_key(identity: str, text: str) -> bytes:
+    """A mail's key within its account (invariant I3): its identity and the SHA-256 of what is to be sent."""
+    return hashlib.sha256(b"mail\0" + identity.encode() + b"\0" + hashlib.sha256(text.encode()).digest()).digest()

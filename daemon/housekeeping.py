@@ -1,0 +1,156 @@
+"""What happens by the clock: heartbeats, what has become due, what is over, what was interrupted, what is too old.
+
+Each task is a plain function of the store in a loop that survives its errors. The loop sleeps until the earliest thing
+that is due, is woken by `look`, and looks by itself now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete
+
+from daemon.board import Board
+from daemon.dispatcher import Dispatcher
+from gateway import claims, expansion, presence, rerouting, settlement
+from gateway.routing import Route
+from gateway.store import schema
+from gateway.store.engine import StoreError
+from gateway.store.store import Store
+
+log = logging.getLogger(__name__)
+
+#: The longest sleep of the loop, in seconds; what ends by its validity is noticed this late at most.
+_LOOK = 1.0
+#: How long the keys of invariant I3 are kept.
+_KEYS = timedelta(days=30)
+#: How often what is too old is looked for, in seconds.
+_SWEEP = 3600.0
+
+
+class Housekeeper:
+    """The clock's work on one node."""
+
+    def __init__(
+        self,
+        store: Store,
+        board: Board,
+        node: int,
+        dispatcher: Dispatcher | None,
+        routes: Callable[[], Sequence[Route]],
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`dispatcher` is None on a node that does not dispatch: it only says that it lives."""
+        self._store = store
+        self._board = board
+        self._node = node
+        self._dispatcher = dispatcher
+        self._routes = routes
+        self._now = now
+        self._wake = asyncio.Event()
+        self._reroute = True
+
+    def reroute(self) -> None:
+        """The routes have changed: what waits on one that is gone is to be routed anew."""
+        self._reroute = True
+        self._wake.set()
+
+    def look(self) -> None:
+        """Something new may be due."""
+        self._wake.set()
+
+    # Heartbeats -------------------------------------------------------------------------------------------------------
+
+    async def beat(self) -> None:
+        """Say that this node lives, until cancelled."""
+        while True:
+            with contextlib.suppress(StoreError):
+                known = await self._store.run(self._beat_once)
+                if known and self._dispatcher is not None:
+                    self._dispatcher.beaten()
+                elif not known:
+                    await self._come_back()
+            await asyncio.sleep(presence.BEAT)
+
+    def _beat_once(self, connection: Connection) -> bool:
+        return presence.beat(connection, self._node, self._board.reports())
+
+    async def _come_back(self) -> None:
+        """Others took this node for dead, and its segments in flight are unknown: it begins anew under its number."""
+        log.error("this node was taken for dead; it begins anew", extra={"action": "node_lost"})
+        await self._store.run(lambda connection: presence.return_as(connection, self._node))
+
+    # The clock --------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Do what is due, until cancelled."""
+        wait = _LOOK
+        while True:
+            try:
+                sleep = await self._round()
+                wait = _LOOK
+            except StoreError as error:
+                log.warning("the store cannot be used now: %s", error, extra={"action": "store_down"})
+                sleep, wait = wait, min(wait * 2, 10.0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), sleep)
+            self._wake.clear()
+
+    async def _round(self) -> float:
+        """One look at everything; how many seconds may pass until the next."""
+        now = self._now()
+        moved = await self._move_on(now)
+        ready, due = await self._store.run(lambda connection: claims.promote(connection, now))
+        stranded = await self._store.run(lambda connection: self._strand(connection, now))
+        again, unknown_due = await self._resend(now)
+        expired = await self._store.run(lambda connection: settlement.expire(connection, now))
+        expanded = await self._store.run(lambda connection: expansion.expand_next(connection, self._store.identifiers))
+        self._say(moved, stranded, expired)
+        routes = set(ready) | set(again) | set(expanded.routes if expanded else ())
+        if self._dispatcher is not None:
+            self._dispatcher.kick(None if moved.moved else sorted(routes))
+        if expanded or stranded or self._reroute or expired == claims.MOST:
+            return 0.0
+        dues = [(at - now).total_seconds() for at in (due, unknown_due) if at is not None]
+        return max(0.0, min([_LOOK, *dues]))
+
+    async def _move_on(self, now: datetime) -> rerouting.Moved:
+        if not self._reroute:
+            return rerouting.Moved(0, 0)
+        moved = await self._store.run(lambda connection: rerouting.reroute(connection, self._routes(), now))
+        self._reroute = bool(moved.moved or moved.failed)
+        return moved
+
+    def _strand(self, connection: Connection, now: datetime) -> int:
+        waits = {route.name: now + route.unknown_wait for route in self._routes()}
+        return claims.strand(connection, now, waits, alive=presence.alive(connection))
+
+    async def _resend(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
+        resend = [route.name for route in self._routes() if route.on_unknown == "resend"]
+        _, ready, due = await self._store.run(lambda connection: claims.resend_unknown(connection, now, resend))
+        return ready, due
+
+    def _say(self, moved: rerouting.Moved, stranded: int, expired: int) -> None:
+        for count, action, text in (
+            (moved.moved, "rerouted", "%d segments of a route that is gone were routed anew"),
+            (moved.failed, "unroutable", "%d segments of a route that is gone ended: no other takes their numbers"),
+            (stranded, "stranded", "%d segments were in flight when their daemon stopped: unknown"),
+            (expired, "expired", "%d segments were not sent within their validity"),
+        ):
+            if count:
+                log.warning(text, count, extra={"action": action, "count": count})
+
+    async def sweep(self) -> None:
+        """Take away what is too old, until cancelled."""
+        while True:
+            with contextlib.suppress(StoreError):
+                await self._store.run(self._forget_keys)
+            await asyncio.sleep(_SWEEP)
+
+    def _forget_keys(self, connection: Connection) -> None:
+        connection.execute(delete(schema.seen).where(schema.seen.c.created < self._now() - _KEYS))

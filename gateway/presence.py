@@ -1,0 +1,160 @@
+"""Who works on this store, and how it is: nodes with their heartbeats, and the state of each route and listener.
+
+`tocsin status` reads these rows. The times are the database's own, so that the clocks of several machines need not
+agree.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, delete, func, insert, literal_column, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.store import schema
+from gateway.store.identifiers import Identifiers
+
+#: How often a node says that it lives, in seconds, and after how long a silent one is taken for dead.
+BEAT = 2.0
+LEASE = 8.0
+
+_node, _component, _segment = schema.node, schema.component, schema.segment
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How one route, watcher, calendar or listener is, as its own node says."""
+
+    kind: str
+    name: str
+    state: str
+    since: datetime
+    why: str = ""
+    rate: str = ""
+
+
+def clock(connection: Connection) -> datetime:
+    """The database's present time; SQLite's is this machine's."""
+    if connection.dialect.name == "postgresql":
+        now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return now.astimezone(UTC)
+    return datetime.now(UTC)
+
+
+def arrive(connection: Connection, identifiers: Identifiers) -> int:
+    """Register this process as a node; its number."""
+    number = identifiers.take(connection, 1)[0]
+    return_as(connection, number)
+    return number
+
+
+def return_as(connection: Connection, number: int) -> None:
+    """Register again under a number whose row was taken away."""
+    now = clock(connection)
+    connection.execute(
+        insert(_node), {"id": number, "host": socket.gethostname(), "pid": os.getpid(), "started": now, "beat": now}
+    )
+
+
+def beat(connection: Connection, number: int, reports: Sequence[Report]) -> bool:
+    """Say that this node lives, and how everything on it is. False: others took it for dead and its row is gone."""
+    now = clock(connection)
+    if not connection.execute(update(_node).where(_node.c.id == number).values(beat=now)).rowcount:
+        return False
+    if reports:
+        rows = [
+            {
+                "kind": report.kind,
+                "name": report.name,
+                "node": number,
+                "state": report.state,
+                "since": report.since,
+                "why": report.why,
+                "rate": report.rate,
+                "beat": now,
+            }
+            for report in sorted(reports, key=lambda report: (report.kind, report.name))
+        ]
+        dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+        statement = dialect.insert(_component)
+        changed = {name: statement.excluded[name] for name in ("state", "since", "why", "rate", "beat")}
+        statement = statement.on_conflict_do_update(index_elements=["kind", "name", "node"], set_=changed)
+        connection.execute(statement, rows)
+    gone = delete(_component).where(_component.c.node == number, _component.c.beat < now)
+    connection.execute(gone)
+    return True
+
+
+def leave(connection: Connection, number: int) -> None:
+    """Take this node's rows away."""
+    connection.execute(delete(_component).where(_component.c.node == number))
+    connection.execute(delete(_node).where(_node.c.id == number))
+
+
+def alive(connection: Connection) -> frozenset[int]:
+    """The nodes whose heart still beats; the rows of the others are taken away."""
+    oldest = clock(connection) - timedelta(seconds=LEASE)
+    dead = connection.execute(select(_node.c.id).where(_node.c.beat < oldest)).scalars().all()
+    for number in sorted(dead):
+        leave(connection, number)
+    return frozenset(connection.execute(select(_node.c.id)).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One line of `tocsin status`; `backlog` is the number of segments that wait for a route, None for the others."""
+
+    kind: str
+    name: str
+    node: str
+    state: str
+    since: datetime
+    why: str
+    backlog: int | None
+    rate: str
+
+
+def status(connection: Connection, routes: Sequence[str] = ()) -> list[Status]:
+    """How everything is. Routes that no living node works on are listed too, as down."""
+    living = alive_nodes(connection)
+    backlogs = backlog(connection)
+    lines = [
+        Status(
+            row.kind,
+            row.name,
+            living[row.node],
+            row.state,
+            row.since,
+            row.why,
+            backlogs.get(row.name, 0) if row.kind == "route" else None,
+            row.rate,
+        )
+        for row in connection.execute(select(_component).order_by(_component.c.kind, _component.c.name))
+        if row.node in living
+    ]
+    present = {line.name for line in lines if line.kind == "route"}
+    now = clock(connection)
+    for name in sorted((set(routes) | set(backlogs)) - present):
+        why = "no tocsin serve works on it" if name in routes else "it is not in the configuration"
+        lines.append(Status("route", name, "", "down", now, why, backlogs.get(name, 0), ""))
+    return lines
+
+
+def alive_nodes(connection: Connection) -> dict[int, str]:
+    """The nodes that are alive, as host:pid; looks only."""
+    oldest = clock(connection) - timedelta(seconds=LEASE)
+    rows = connection.execute(select(_node).where(_node.c.beat >= oldest))
+    return {row.id: f"{row.host}:{row.pid}" for row in rows}
+
+
+def backlog(connection: Connection) -> dict[str, int]:
+    """How many segments of each route have not been answered for yet."""
+    waiting = _segment.c.state.in_(
+        [literal_column("'queued'"), literal_column("'held'"), literal_column("'submitting'")]
+    )
+    counted = select(_segment.c.route, func.count().label("n")).where(waiting).group_by(_segment.c.route)
+    return {row.route: row.n for row in connection.execute(counted)}

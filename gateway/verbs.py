@@ -1,0 +1,39 @@
+"""The hot verbs of the house, on sets: what `Store.do` can be asked for.
+
+In one set they run in this order: receipts and outcomes first, since they free what others wait for, then intake, then
+claims, which so find what was just taken in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine
+
+from gateway import claims, intake, receipts, settlement
+from gateway.draft import Draft
+from gateway.failure import RefusedError
+from gateway.store.identifiers import Identifiers
+from gateway.store.store import Store, Verb
+
+SETTLE = "settle"
+RECEIVE = "receive"
+SUBMIT = "submit"
+CLAIM = "claim"
+
+
+def open_store(engine: Engine) -> Store:
+    """The store of a daemon or a command, with its hot verbs."""
+    identifiers = Identifiers()
+
+    def settle(connection: Connection, members: Sequence[settlement.Settle]) -> list[settlement.Settled]:
+        answers = settlement.settle_many(connection, members)
+        outcomes = [outcome for member in members for outcome in member.outcomes]
+        receipts.adopt_orphans(connection, outcomes, max(member.now for member in members))
+        return answers
+
+    def submit(connection: Connection, members: Sequence[Draft]) -> list[intake.Taken | RefusedError]:
+        return intake.submit_many(connection, members, identifiers)
+
+    verbs: dict[str, Verb] = {SETTLE: settle, RECEIVE: receipts.receive_many, SUBMIT: submit, CLAIM: claims.claim_many}
+    return Store(engine, verbs, identifiers=identifiers)
