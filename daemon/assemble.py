@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from daemon.board import Board
 from daemon.config import Config
 from daemon.dispatcher import Dispatcher
-from daemon.doors import MailDoor
 from daemon.housekeeping import Housekeeper
 from daemon.listener import Listener
+from daemon.mail_door import MailDoor
 from gateway import presence, verbs
+from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
 from gateway.store.engine import open_engine, parse_url
@@ -26,6 +27,7 @@ from gateway.store.store import Store
 from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
 from gateway.transports.smpp.client import SmppTransport
+from gateway.transports.smtp import SmtpTransport
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +52,14 @@ def transport_of(route: Route, hub: Hub) -> Transport:
     """The transport a route asks for."""
     if route.transport == "smpp":
         return SmppTransport(route, hub)
+    if route.transport == "smtp":
+        return SmtpTransport(route, hub)
     raise NotImplementedError(f"route {route.name}: this version has no transport {route.transport}")
 
 
 def carried(routes: Sequence[Route]) -> list[Route]:
     """Those routes this version has a transport for."""
-    return [route for route in routes if route.transport == "smpp"]
+    return [route for route in routes if route.transport in ("smpp", "smtp")]
 
 
 class House:
@@ -92,6 +96,9 @@ class House:
         """The routes of the configuration in force."""
         return carried(self.config.routes)
 
+    def _office(self) -> Office:
+        return Office(self.config.listen.sms_domain or socket.getfqdn(), self.routes())
+
     def stop(self) -> None:
         """Begin the end: `run` finishes what is open, and returns."""
         self._stop.set()
@@ -103,7 +110,7 @@ class House:
         self.board.set("store", "store", "up")
         if DISPATCH in self.roles:
             self.dispatcher = Dispatcher(self.store, self.board, node, self._make, now=self._now, look=self._look)
-        self._housekeeper = Housekeeper(self.store, self.board, node, self.dispatcher, self.routes, now=self._now)
+        self._housekeeper = Housekeeper(self.store, self.board, node, self.dispatcher, self._office, now=self._now)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -136,7 +143,7 @@ class House:
             await self.store.aclose()
 
     async def _listen(self) -> None:
-        door = MailDoor(self.store, self.routes, self.config.listen.region, self._taken, now=self._now)
+        door = MailDoor(self.store, self.routes, self._taken, now=self._now)
         for protocol, address in (("smtp", self.config.listen.smtp), ("lmtp", self.config.listen.lmtp)):
             if address is None:
                 continue

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from gateway import credit, retry
+from gateway import credit, reports, retry
 from gateway.claims import EXPIRING, MOST
 from gateway.message import PAID, RETURNED, State, may_become
 from gateway.store import schema
@@ -140,6 +140,7 @@ class Book:
             connection.execute(insert(schema.attempt), self.attempts)
         if self.events:
             connection.execute(insert(schema.event), self.events)
+        reports.owe(connection, {row.message_id for row, _ in self.returned}, self.now)
         self._settle_credit(connection)
 
     def _settle_credit(self, connection: Connection) -> None:

@@ -329,6 +329,12 @@ event = _table(
     Column("detail", Text, nullable=False, default=""),
 )
 
+owed = _table(
+    "owed",  # messages whose sender is to be told that something of them failed, once all of it is settled
+    Column("message_id", Key, primary_key=True, autoincrement=False),
+    Column("since", Instant, nullable=False),
+)
+
 # The house -----------------------------------------------------------------------------------------------------------
 
 counter = _table(

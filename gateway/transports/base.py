@@ -81,7 +81,8 @@ class ReceiptState(StrEnum):
 class Receipt:
     """One delivery receipt, read. `to` is the handset it speaks of, `id` as the operator wrote it (it may be empty).
 
-    `submitted` and `done` are as the receipt wrote them (10, 12 or 14 digits), or empty.
+    `submitted` and `done` are as the receipt wrote them (10, 12 or 14 digits), or empty. `reference` is an echoed
+    user_message_reference, the low 16 bits of the segment's id, where the SMS centre sends it back.
     """
 
     route: str
@@ -92,6 +93,7 @@ class Receipt:
     error: str = ""
     submitted: str = ""
     done: str = ""
+    reference: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,12 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_node_beat"), "node", ["beat"], unique=False)
     op.create_table(
+        "owed",
+        sa.Column("message_id", KEY, autoincrement=False, nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("message_id", name=op.f("pk_owed")),
+    )
+    op.create_table(
         "period",
         sa.Column("account_id", KEY, autoincrement=False, nullable=False),
         sa.Column("starts", sa.BigInteger(), nullable=False),

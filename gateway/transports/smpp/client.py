@@ -1,0 +1,445 @@
+"""The SMPP transport: one route's connections to its SMS centre, kept up, filled and slowed.
+
+What `gateway/transports/base.py` asks of a transport, by links (`link.py`) and a pace (`pace.py`). Segments go to the
+link with the most room at once, or, where the route has a rate, wait here for their slot: no longer than `pace.AHEAD`
+seconds, and they are given back unsent if something comes between. A link that ends is replaced after a wait that
+grows; refused credentials wait long, for SMS centres lock accounts that knock on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import ssl
+import time
+from collections import deque
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING
+
+from gateway.transports.base import LinkState, Outcome, Result
+from gateway.transports.smpp.backoff import Backoff, Patience
+from gateway.transports.smpp.codec import encode
+from gateway.transports.smpp.events import Mode
+from gateway.transports.smpp.link import GOODBYE, Ending, Link
+from gateway.transports.smpp.pace import Pace
+from gateway.transports.smpp.pdu import Bind, Command
+from gateway.transports.smpp.status import CREDENTIALS, Class, meaning
+from gateway.transports.smpp.submission import Submission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from gateway.message import Claimed
+    from gateway.routing import Route
+    from gateway.transports.base import Hub
+    from gateway.transports.smpp.events import Answered
+    from gateway.transports.smpp.link import Sent
+    from gateway.transports.smpp.status import Meaning
+
+log = logging.getLogger(__name__)
+
+_MODES = {
+    "transceiver": (Mode.TRANSCEIVER,),
+    "transmitter": (Mode.TRANSMITTER,),
+    "receiver": (Mode.RECEIVER,),
+    "pair": (Mode.TRANSMITTER, Mode.RECEIVER),
+}
+_RESULTS = {
+    Class.ACCEPTED: Result.ACCEPTED,
+    Class.THROTTLE: Result.THROTTLED,
+    Class.TRANSIENT: Result.TRANSIENT,
+    Class.PERMANENT: Result.PERMANENT,
+    Class.SESSION: Result.UNSENT,
+}
+_LOST = "The connection to the operator's SMS centre was lost before it answered."
+
+
+class _Place:
+    """One connection's place: the link that holds it now, and how it is."""
+
+    def __init__(self, mode: Mode, backoff: Backoff) -> None:
+        self.mode = mode
+        self.backoff = backoff
+        self.link: Link | None = None
+        self.state = LinkState.CONNECTING
+        self.why = "connecting"
+
+
+class SmppTransport:
+    """One route over SMPP; a `gateway.transports.base.Transport`.
+
+    Raises `EncodeError` at once for a sender, system_id or password that SMPP cannot carry. `clock` is steady
+    seconds, `wall` an aware UTC time; `tls` replaces the system's trust, for tests.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        hub: Hub,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random: Random | None = None,
+        patience: Patience | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._route = route
+        self._hub = hub
+        self._clock = clock
+        self._wall = wall
+        chance = random or Random()  # noqa: S311 - jitter is no secret
+        self._tls = tls
+        self._bind = Bind(route.system_id, route.password, route.system_type)
+        encode(Command.BIND_TRANSCEIVER, 1, body=self._bind)
+        self._submission = Submission(route)
+        self._pace = Pace(route.rate, chance)
+        modes = _MODES[route.bind] * max(1, route.binds)
+        self._places = [_Place(mode, Backoff(patience or Patience(), chance)) for mode in modes]
+        self._waiting: deque[Claimed] = deque()
+        self._pump_timer: asyncio.TimerHandle | None = None
+        self._calm_timer: asyncio.TimerHandle | None = None
+        self._draining = asyncio.Event()
+        self._said: tuple[LinkState, str] | None = None
+        self._throttle_why = ""
+        self._recent: dict[str, float] = {}  # the last two numbers something was accepted for, and when
+
+    # The contract
+
+    async def run(self) -> None:
+        """Keep the connections up until cancelled."""
+        self._report()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for place in self._places:
+                    group.create_task(self._keep(place))
+            await asyncio.Event().wait()  # drained: nothing to do until cancelled
+        finally:
+            self._give_back(self._waiting, "the gateway stops")
+            self._waiting.clear()
+            for timer in (self._pump_timer, self._calm_timer):
+                if timer is not None:
+                    timer.cancel()
+            self._draining.set()
+            self._report()
+
+    def room(self) -> int:
+        """How many segments the window and the rate let go within `pace.AHEAD` seconds."""
+        if self._draining.is_set():
+            return 0
+        free = self._free()
+        allowed = self._pace.room(self._clock()) if free > 0 else 0
+        return max(0, (free if allowed is None else min(free, allowed)) - len(self._waiting))
+
+    def submit(self, segments: Sequence[Claimed]) -> None:
+        """Take these; what does not fit is settled as UNSENT at once."""
+        fitting = self.room()
+        self._waiting.extend(segments[:fitting])
+        if fitting < len(segments):
+            self._give_back(segments[fitting:], self._unusable())
+        self._pump()
+
+    @property
+    def rate(self) -> float | None:
+        """Segments a second it goes at now: the route's rate, or what throttling left of it; None is no limit."""
+        return self._pace.rate
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more, wait for answers, settle the rest as UNKNOWN, unbind."""
+        self._draining.set()
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        self._give_back(waiting, "the gateway stops")
+        links = [place.link for place in self._places if place.link is not None]
+        for link in links:
+            link.leave("the gateway stops")
+        if links:
+            await asyncio.wait([link.ended for link in links], timeout=seconds)
+            for link in links:
+                link.finish("the gateway stops")
+            connected = [link.lost for link in links if link.connected]
+            if connected:
+                await asyncio.wait(connected, timeout=GOODBYE)
+        self._report()
+
+    # Sending
+
+    def _senders(self) -> list[Link]:
+        return [place.link for place in self._places if place.link is not None and place.mode is not Mode.RECEIVER]
+
+    def _free(self) -> int:
+        return sum(link.room for link in self._senders())
+
+    def _pump(self) -> None:
+        """Write what waits and has its slot; the rest at its time, or, if the link cannot, not at all."""
+        now = self._clock()
+        if self._waiting:
+            free = self._free()
+            if free == 0 or now < self._pace.paused_until:
+                waiting = list(self._waiting)
+                self._waiting.clear()
+                self._give_back(waiting, self._unusable())
+            else:
+                count = self._pace.take(min(free, len(self._waiting)), now)
+                self._write([self._waiting.popleft() for _ in range(count)])
+        self._arm(now)
+
+    def _write(self, segments: list[Claimed]) -> None:
+        at = 0
+        for link in sorted(self._senders(), key=lambda link: link.room, reverse=True):
+            part = segments[at : at + link.room]
+            if part:
+                link.submit(part)
+            at += len(part)
+
+    def _arm(self, now: float) -> None:
+        wakes = self._pace.wakes(now, waiting=bool(self._waiting))
+        if self._pump_timer is not None:
+            self._pump_timer.cancel()
+            self._pump_timer = None
+        if wakes is not None and not self._draining.is_set():
+            self._pump_timer = asyncio.get_running_loop().call_later(max(0.001, wakes - now), self._wake)
+
+    def _wake(self) -> None:
+        self._pump_timer = None
+        self._pump()
+        self.room_changed()
+
+    def _unusable(self) -> str:
+        if self._draining.is_set():
+            return "the gateway stops"
+        return self._said[1] if self._said else "not connected yet"
+
+    def _give_back(self, segments: Iterable[Claimed], why: str) -> None:
+        for segment in segments:
+            self._hub.settled(Outcome(segment.id, Result.UNSENT, detail=why))
+
+    # What links tell (link.Owner)
+
+    def bound(self, link: Link) -> None:
+        """A link is bound."""
+        place = self._place_of(link)
+        place.state = LinkState.UP
+        place.why = f"bound as {place.mode} to {self._peer()}"
+        log.info("route %s: %s", self._route.name, place.why, extra={"action": "smpp_bound"})
+        self._report()
+        asyncio.get_running_loop().call_later(place.backoff.patience.proof, self._proven, place, link)
+        self.room_changed()
+
+    def answered(self, link: Link, answers: Sequence[tuple[Sent, Answered]], now: float) -> None:
+        """Settle what the SMS centre answered, and learn from it how fast to go."""
+        answered = self._wall()
+        taken = 0
+        latest = 0.0
+        for sent, answer in answers:
+            said = meaning(answer.status, sent.segment.attempts, self._route.status)
+            if said.what is Class.ACCEPTED:
+                taken += 1
+                latest = sent.steady
+                self._note_accepted(sent.segment.to, now)
+                result = Result.ACCEPTED
+            elif said.what in (Class.THROTTLE, Class.QUEUE_FULL):
+                result = self._throttled(sent, said, now)
+            else:
+                result = _RESULTS[said.what]
+                if said.what is Class.SESSION:
+                    link.leave(f"the SMS centre says the session is not in order ({said.code} {said.name})")
+            self._hub.settled(_outcome(sent, said, result, answer, answered))
+        if taken:
+            self._pace.accepted(latest, now, taken)
+            self._place_of(link).backoff.reset()
+        self.room_changed()
+
+    def given_up(self, sent: Iterable[Sent], why: str) -> None:
+        """Written and not answered is unknown; not written is unsent."""
+        for one in sent:
+            if one.written is None:
+                self._hub.settled(Outcome(one.segment.id, Result.UNSENT, detail=why))
+            else:
+                self._hub.settled(Outcome(one.segment.id, Result.UNKNOWN, text=_LOST, detail=why, written=one.written))
+
+    def impossible(self, segment: Claimed, why: str) -> None:
+        """What does not fit into a PDU never will."""
+        self._hub.settled(Outcome(segment.id, Result.PERMANENT, text=f"It cannot be sent by SMS: {why}.", detail=why))
+
+    def room_changed(self) -> None:
+        """Write what waits, and ask for more."""
+        if self._waiting:
+            self._pump()
+        if self.room() > 0:
+            self._hub.more_room(self._route.name)
+
+    def leaving(self, link: Link, why: str) -> None:
+        """A link is on its way out: say so now, what follows may take a while."""
+        place = self._place_of(link)
+        if place.state is LinkState.UP:
+            place.state, place.why = LinkState.DOWN, why
+            self._report()
+
+    def _note_accepted(self, number: str, now: float) -> None:
+        self._recent.pop(number, None)
+        self._recent[number] = now
+        if len(self._recent) > 2:
+            del self._recent[next(iter(self._recent))]
+
+    def _throttled(self, sent: Sent, said: Meaning, now: float) -> Result:
+        """Slow the whole route; but where other numbers get through, a full queue is this number's own."""
+        others = (when for number, when in self._recent.items() if number != sent.segment.to)
+        if said.what is Class.QUEUE_FULL and any(when >= sent.steady for when in others):
+            return Result.TRANSIENT
+        if self._pace.throttled(sent.steady, now):
+            pause, rate = self._pace.paused_until - now, self._pace.rate
+            self._throttle_why = f"the SMS centre asked to be slower ({said.code} {said.name}); now {rate:.3g} a second"
+            log.warning(
+                "route %s: %s, after a pause of %.1f s",
+                self._route.name,
+                self._throttle_why,
+                pause,
+                extra={"action": "smpp_throttled"},
+            )
+            self._report()
+            self._pump()
+            self._watch_calm(now)
+        return Result.THROTTLED
+
+    def _watch_calm(self, now: float) -> None:
+        if self._calm_timer is None:
+            wait = max(0.01, self._pace.calm_at() - now)
+            self._calm_timer = asyncio.get_running_loop().call_later(wait, self._calm)
+
+    def _calm(self) -> None:
+        self._calm_timer = None
+        now = self._clock()
+        if self._pace.is_throttled(now):
+            self._watch_calm(now)
+        else:
+            self._report()
+
+    # Connections
+
+    async def _keep(self, place: _Place) -> None:
+        """One connection after the other, until drained."""
+        while not self._draining.is_set():
+            ending = await self._one_link(place)
+            if self._draining.is_set():
+                return
+            refused = ending.refused in CREDENTIALS
+            wait = place.backoff.refused() if refused else place.backoff.wait()
+            why = ending.why
+            if ending.refused is not None:
+                said = meaning(ending.refused)
+                why = f"{self._peer()} refused the bind of {self._route.system_id} ({said.code} {said.name})"
+            place.state = LinkState.REFUSED if refused else LinkState.DOWN
+            place.why = f"{why}; trying again in {_span(wait)}"
+            log.log(
+                logging.ERROR if refused else logging.WARNING,
+                "route %s: %s",
+                self._route.name,
+                place.why,
+                extra={"action": "smpp_refused" if refused else "smpp_down"},
+            )
+            self._report()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._draining.wait(), wait)
+
+    async def _one_link(self, place: _Place) -> Ending:
+        link = Link(
+            self._route,
+            place.mode,
+            self._bind,
+            owner=self,
+            hub=self._hub,
+            message=self._submission.message,
+            clock=self._clock,
+            wall=self._wall,
+        )
+        place.link = link
+        try:
+            why = await self._connect(link)
+            return Ending(why) if why else await link.ended
+        finally:
+            link.finish("the gateway stops")
+            place.link = None
+            if self._waiting:
+                self._pump()
+            if link.connected:  # let it close, so that nothing of it is left behind
+                await asyncio.wait([link.lost], timeout=2 * GOODBYE)
+            link.stop()
+
+    async def _connect(self, link: Link) -> str | None:
+        """None when there is a connection; else why there is none."""
+        route = self._route
+        try:
+            async with asyncio.timeout(route.response_timeout):
+                tls = (self._tls or ssl.create_default_context()) if route.tls else None
+                name = route.host if route.tls else None
+                loop = asyncio.get_running_loop()
+                await loop.create_connection(lambda: link, route.host, route.port, ssl=tls, server_hostname=name)
+        except ssl.SSLCertVerificationError as error:
+            return f"the certificate of {self._peer()} cannot be trusted: {error.verify_message}"
+        except ssl.SSLError as error:
+            return f"TLS with {self._peer()} failed: {error.reason or error}"
+        except TimeoutError:
+            return f"{self._peer()} did not answer within {route.response_timeout:g} seconds"
+        except OSError as error:
+            plain = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+            return f"cannot reach {self._peer()}: {plain}"
+        return None
+
+    def _proven(self, place: _Place, link: Link) -> None:
+        if place.link is link and link.is_bound:
+            place.backoff.reset()
+
+    def _place_of(self, link: Link) -> _Place:
+        return next(place for place in self._places if place.link is link)
+
+    def _peer(self) -> str:
+        return f"{self._route.host}:{self._route.port}"
+
+    # How it is
+
+    def _report(self) -> None:
+        state, why = self._how()
+        if (state, why) != self._said:
+            self._said = (state, why)
+            self._hub.state(self._route.name, state, why)
+
+    def _how(self) -> tuple[LinkState, str]:
+        """The route's state, and one sentence: that of the connections segments leave by, the best of them first."""
+        if self._draining.is_set():
+            return LinkState.STOPPED, "the gateway stops"
+        carrying = [place for place in self._places if place.mode is not Mode.RECEIVER] or self._places
+        up = [place for place in carrying if place.state is LinkState.UP]
+        other = next((place for place in self._places if place.state is not LinkState.UP), None)
+        if not up:
+            worst = next((place for place in carrying if place.state is LinkState.REFUSED), carrying[0])
+            return worst.state, worst.why
+        why = up[0].why
+        if other is not None:
+            why += f"; {len(up)} of {len(self._places)} connections, for another {other.why}"
+        if self._pace.is_throttled(self._clock()):
+            return LinkState.THROTTLED, self._throttle_why
+        return LinkState.UP, why
+
+
+def _outcome(sent: Sent, said: Meaning, result: Result, answer: Answered, answered: datetime) -> Outcome:
+    detail = "" if result is Result.ACCEPTED else f"{said.name or 'a code of the vendor'}{' (nack)' * answer.nack}"
+    return Outcome(
+        segment=sent.segment.id,
+        result=result,
+        code=said.code,
+        text=said.text,
+        detail=detail,
+        peer_id=answer.message_id,
+        written=sent.written,
+        answered=answered,
+    )
+
+
+def _span(seconds: float) -> str:
+    """`0.7 s`, `12 s`, `5 min`."""
+    if seconds < 2:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,147 @@
+"""Reading delivery receipts (SMPP 3.4 section 5.2.12.2, 5.3.2 and appendix B), in every dialect.
+
+The optional parameters are believed first: `receipted_message_id`, `message_state`, `network_error_code`. What they do
+not say is taken from the text, whose form the specification leaves to the vendor: fields in any order, any case, any
+of them missing but a state, `text:` anywhere and anything in it, in octets or in UCS-2, with an esm_class that does not
+say receipt at all.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.transports.base import ReceiptState
+from gateway.transports.smpp.pdu import Tag
+
+if TYPE_CHECKING:
+    from gateway.transports.smpp.pdu import ShortMessage
+
+#: The message type in esm_class (table 5-11): bits 5 to 2.
+_MESSAGE_TYPE = 0x3C
+_DELIVERY_RECEIPT = 0x04
+_INTERMEDIATE_NOTIFICATION = 0x20
+
+#: message_state (table 5-10; 0 and 9 of SMPP 5.0, table 4-64).
+_STATES = {
+    0: ReceiptState.ENROUTE,
+    1: ReceiptState.ENROUTE,
+    2: ReceiptState.DELIVERED,
+    3: ReceiptState.EXPIRED,
+    4: ReceiptState.DELETED,
+    5: ReceiptState.UNDELIVERED,
+    6: ReceiptState.ACCEPTED,
+    7: ReceiptState.UNKNOWN,
+    8: ReceiptState.REJECTED,
+    9: ReceiptState.UNDELIVERED,
+}
+#: `stat:` (table B-2, and what centres write beside it); longer spellings by their beginning.
+_WORDS = {
+    "DELIV": ReceiptState.DELIVERED,
+    "EXPIRED": ReceiptState.EXPIRED,
+    "DELETED": ReceiptState.DELETED,
+    "UNDELIV": ReceiptState.UNDELIVERED,
+    "FAIL": ReceiptState.UNDELIVERED,
+    "SKIPPED": ReceiptState.UNDELIVERED,
+    "ACCEPT": ReceiptState.ACCEPTED,
+    "ACKED": ReceiptState.ACCEPTED,
+    "REJECT": ReceiptState.REJECTED,
+    "DND_REJECT": ReceiptState.REJECTED,
+    "ENROUTE": ReceiptState.ENROUTE,
+    "BUFF": ReceiptState.ENROUTE,
+    "SCHEDULED": ReceiptState.ENROUTE,
+    "UNKNOWN": ReceiptState.UNKNOWN,
+}
+
+_FIELD = re.compile(r"(?<![^\W_])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)\s*:", re.IGNORECASE)
+_DATE = re.compile(r"\d{14}|\d{12}|\d{10}")
+_LONGEST_ID = 64
+_UCS2 = 0x08
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptFields:
+    """What a receipt says. Everything but the state may be empty; the dates are as it wrote them."""
+
+    id: str
+    state: ReceiptState
+    error: str = ""
+    submitted: str = ""
+    done: str = ""
+
+
+def read_receipt(message: ShortMessage) -> ReceiptFields | None:
+    """What this deliver_sm (or data_sm) reports, or None where it is no receipt.
+
+    With an esm_class that says receipt, a state is enough. Without, either a receipted_message_id must be there, or
+    the text must have an id, a state and one field more: a handset can write `stat:DELIVRD`, too.
+    """
+    said = text_fields(text_of(message.payload, message.data_coding))
+    marked = message.esm_class & _MESSAGE_TYPE in (_DELIVERY_RECEIPT, _INTERMEDIATE_NOTIFICATION)
+    receipted = _c_octets(message.tlv(Tag.RECEIPTED_MESSAGE_ID))
+    state_octets = message.tlv(Tag.MESSAGE_STATE)
+    state = _STATES.get(int.from_bytes(state_octets, "big")) if state_octets else None
+    if state is None and "stat" in said:
+        state = word_state(said["stat"]) or (ReceiptState.UNKNOWN if marked else None)
+    convincing = marked or receipted or ("id" in said and "stat" in said and len(said) > 2)
+    if state is None or not convincing:
+        return None
+    return ReceiptFields(
+        id=(receipted or said.get("id", ""))[:_LONGEST_ID],
+        state=state,
+        error=_network_error(message.tlv(Tag.NETWORK_ERROR_CODE)) or said.get("err", ""),
+        submitted=said.get("submit", ""),
+        done=said.get("done", ""),
+    )
+
+
+def text_fields(text: str) -> dict[str, str]:
+    """The fields of a receipt's text: `id, sub, dlvrd, submit, done, stat, err`, as far as they are there.
+
+    `text:` may hold words that look like fields, and real fields may follow it: what stands before it wins.
+    """
+    fields: dict[str, str] = {}
+    later: dict[str, str] = {}
+    found = list(_FIELD.finditer(text))
+    into = fields
+    for field, following in zip(found, [*found[1:], None], strict=True):
+        name = field[1].lower().replace("_", " ").split()[0].removesuffix("date")
+        if name == "text":
+            into = later
+            continue
+        raw = text[field.end() : following.start() if following else len(text)].strip()
+        into.setdefault(name, _value(name, raw))
+    return later | fields
+
+
+def word_state(word: str) -> ReceiptState | None:
+    """The state that `stat:` names, by word or by number; None for a word nobody knows."""
+    if word.isascii() and word.isdigit():
+        return _STATES.get(int(word))
+    upper = word.upper()
+    return next((state for begin, state in _WORDS.items() if upper.startswith(begin)), None)
+
+
+def text_of(payload: bytes, data_coding: int) -> str:
+    """The text of a receipt: Latin-1 keeps every octet; UCS-2 where it is said, or where every other octet is NUL."""
+    wide = payload[:1] == b"\0" and payload[2:3] == b"\0"
+    if wide or (data_coding == _UCS2 and b"\0" in payload):
+        return payload.decode("utf-16-be", errors="replace")
+    return payload.decode("latin-1")
+
+
+def _value(name: str, raw: str) -> str:
+    if name in ("submit", "done"):
+        date = _DATE.match(raw)
+        return date[0] if date else ""
+    return raw.split()[0] if raw.split() else ""
+
+
+def _c_octets(octets: bytes | None) -> str:
+    return octets.split(b"\0", 1)[0].decode("latin-1").strip() if octets else ""
+
+
+def _network_error(octets: bytes | None) -> str:
+    """network_error_code (5.3.2.31): one octet of network type, two of code, written as the text form would."""
+    return f"{int.from_bytes(octets[1:3], 'big'):03d}" if octets and len(octets) == 3 else ""

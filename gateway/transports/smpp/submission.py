@@ -1,0 +1,125 @@
+"""From a claimed segment to the submit_sm that says it: addresses, validity, flags (SMPP 3.4 section 4.4.1)."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from gateway.transports.smpp.codec import short_message_octets
+from gateway.transports.smpp.pdu import EncodeError, ShortMessage, Tag
+
+if TYPE_CHECKING:
+    from gateway.message import Claimed
+    from gateway.routing import Route
+
+# Type of number and numbering plan (tables 5-3 and 5-4).
+_INTERNATIONAL = 1
+_NATIONAL = 2
+_NETWORK_SPECIFIC = 3
+_ALPHANUMERIC = 5
+_ISDN = 1
+
+_UDHI = 0x40  # esm_class, table 5-12: the user data begins with a header (3GPP TS 23.040 clause 9.2.3.24)
+_RECEIPT = 0x01  # registered_delivery, table 5-13: a receipt, whatever the outcome
+_LONGEST_ALPHANUMERIC = 11  # 3GPP TS 23.040 clause 9.1.2.5: 140 bits of 7-bit characters in twenty semi-octets
+_SHORT_CODE = 6  # digits; what is longer is a telephone number
+_LONGEST_VALIDITY = 63 * 7 * 86400  # 3GPP TS 23.040 clause 9.2.3.12.1: 63 weeks
+
+
+class Address(NamedTuple):
+    """An address as it stands in a PDU."""
+
+    digits: str
+    ton: int
+    npi: int
+
+
+def sender_address(sender: str, ton: int | None = None, npi: int | None = None) -> Address:
+    """The source address of a route's `sender`; `ton` and `npi` where the configuration gives them, else derived.
+
+    `+32475000000` and `32475000000` are international, `0475000000` national, up to six digits a short code, anything
+    else is a name. Empty leaves the choice to the SMS centre. Raises `EncodeError` for a name of more than 11
+    characters.
+    """
+    derived = _derive(sender)
+    return Address(derived.digits, derived.ton if ton is None else ton, derived.npi if npi is None else npi)
+
+
+def _derive(sender: str) -> Address:
+    digits = sender.removeprefix("+")
+    if not sender:
+        return Address("", 0, 0)
+    if not (digits.isascii() and digits.isdigit()):
+        if len(sender) > _LONGEST_ALPHANUMERIC:
+            raise EncodeError(
+                f'the sender "{sender}" has {len(sender)} characters; a name may have {_LONGEST_ALPHANUMERIC}'
+            )
+        return Address(sender, _ALPHANUMERIC, 0)
+    if sender.startswith("+"):
+        return Address(digits, _INTERNATIONAL, _ISDN)
+    if digits.startswith("00"):
+        return Address(digits[2:], _INTERNATIONAL, _ISDN)
+    if len(digits) <= _SHORT_CODE:
+        return Address(digits, _NETWORK_SPECIFIC, 0)
+    if digits.startswith("0"):
+        return Address(digits, _NATIONAL, _ISDN)
+    return Address(digits, _INTERNATIONAL, _ISDN)
+
+
+def e164(address: str, ton: int) -> str:
+    """A handset's address in a deliver_sm as E.164 where it is international, as it stands where it is not.
+
+    Centres write the same number with ton 1 and 0, with `+`, with `00` and bare.
+    """
+    digits = address.removeprefix("+")
+    digits = digits.removeprefix("00")
+    if not (digits.isascii() and digits.isdigit()) or digits.startswith("0"):
+        return address
+    written_so = digits != address or ton == _INTERNATIONAL
+    return "+" + digits if written_so or (ton == 0 and len(digits) > _SHORT_CODE) else address
+
+
+def validity(seconds: float) -> str:
+    """A validity_period: how long from now, in the relative form (section 7.1.1.2), at least a second.
+
+    Days beyond 30 are written as months of 30 days: some centres take no day above 31.
+    """
+    days, left = divmod(max(1, min(int(seconds), _LONGEST_VALIDITY)), 86400)
+    years, days = divmod(days, 365)
+    months, days = divmod(days, 30)
+    hours, left = divmod(left, 3600)
+    minutes, left = divmod(left, 60)
+    return f"{years:02}{months:02}{days:02}{hours:02}{minutes:02}{left:02}000R"
+
+
+class Submission:
+    """Makes the submit_sm of one route's segments. What is the same for all of them is worked out once."""
+
+    def __init__(self, route: Route) -> None:
+        self._source = sender_address(route.sender, route.sender_ton, route.sender_npi)
+        self._registered_delivery = _RECEIPT if route.receipts else 0
+        self._protocol_id = route.protocol_id
+        short_message_octets(ShortMessage(source=self._source.digits, protocol_id=route.protocol_id))
+
+    def message(self, segment: Claimed) -> ShortMessage:
+        """The submit_sm of one segment.
+
+        The user_message_reference (section 5.3.2.17) is the low 16 bits of the segment's id; a centre that echoes it
+        in its receipt tells which segment it speaks of, even where its answer was lost.
+        """
+        return ShortMessage(
+            source=self._source.digits,
+            source_ton=self._source.ton,
+            source_npi=self._source.npi,
+            destination=segment.to.removeprefix("+"),
+            dest_ton=_INTERNATIONAL,
+            dest_npi=_ISDN,
+            short_message=segment.payload,
+            data_coding=segment.data_coding,
+            esm_class=_UDHI if segment.udhi else 0,
+            protocol_id=self._protocol_id,
+            priority_flag=1 if segment.urgent else 0,
+            registered_delivery=self._registered_delivery,
+            validity_period=validity(segment.seconds_left),
+            tlvs=((Tag.USER_MESSAGE_REFERENCE, struct.pack(">H", segment.id & 0xFFFF)),),
+        )
