@@ -1,7 +1,7 @@
 # make demo    the main job on throw-away data          make test     the suite
 # make peers   the journeys' peer servers (as root)      make lint     static checks
 # make bench   the benchmarks                            make lock     newer locked requirements
-# make clean   everything made here goes
+# make install the service, below /opt (as root)         make clean    everything made here goes
 #
 # PYTHON=python3.13 chooses the interpreter, VENV=.venv-3.13 where its packages go, ARGS="…" goes to the tool.
 
@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: demo test peers lint bench lock clean
+.PHONY: demo test peers lint bench lock install clean
 
 demo: $(VENV)/.run
 	@$(BIN)/tocsin demo $(ARGS)
@@ -34,10 +34,13 @@ lint: $(VENV)/.test
 	  $(BIN)/ruff format --check . || failed=1; \
 	  $(BIN)/mypy || failed=1; \
 	  $(BIN)/lint-imports --no-cache || failed=1; \
-	  set +x; exit $$failed
+	  { set +x; } 2>/dev/null; exit $$failed
 
 bench: $(VENV)/.test
 	@$(BIN)/python tests/bench/run.py $(ARGS)
+
+install:
+	@PYTHON=$(PYTHON) systemd/install
 
 clean:
 	rm -rf $(VENV) .venv .peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist *.egg-info
@@ -45,7 +48,7 @@ clean:
 
 # The virtual environment. A stamp is written last, so an install that was interrupted is done again.
 
-$(VENV)/.run: pyproject.toml requirements/build.txt requirements/run.txt
+$(VENV)/.run: pyproject.toml daemon/__init__.py requirements/build.txt requirements/run.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Tocsin needs Python 3.11 or newer and $(PYTHON) is not: install it, or name another: make PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \

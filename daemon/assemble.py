@@ -13,12 +13,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from daemon.board import Board
-from daemon.config import Config
+from daemon.config import Configuration
 from daemon.dispatcher import Dispatcher
-from daemon.doors import MailDoor
+from daemon.envelope import Networks
 from daemon.housekeeping import Housekeeper
-from daemon.listener import Listener
-from gateway import presence, verbs
+from daemon.listener import Listener, ListenSettings, tls_context
+from daemon.mail_door import MailDoor
+from gateway import numbers, presence, verbs
+from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
 from gateway.store.engine import open_engine, parse_url
@@ -26,6 +28,7 @@ from gateway.store.store import Store
 from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
 from gateway.transports.smpp.client import SmppTransport
+from gateway.transports.smtp import SmtpTransport
 
 log = logging.getLogger(__name__)
 
@@ -41,21 +44,40 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_store(config: Config) -> Store:
+def open_store(config: Configuration) -> Store:
     """The configured store, not yet looked into."""
-    return verbs.open_store(open_engine(parse_url(config.store.url)))
+    return verbs.open_store(open_engine(parse_url(config.store.url.get_secret_value())))
 
 
 def transport_of(route: Route, hub: Hub) -> Transport:
     """The transport a route asks for."""
     if route.transport == "smpp":
         return SmppTransport(route, hub)
+    if route.transport == "smtp":
+        return SmtpTransport(route, hub)
     raise NotImplementedError(f"route {route.name}: this version has no transport {route.transport}")
 
 
 def carried(routes: Sequence[Route]) -> list[Route]:
     """Those routes this version has a transport for."""
-    return [route for route in routes if route.transport == "smpp"]
+    return [route for route in routes if route.transport in ("smpp", "smtp")]
+
+
+def listen_settings(config: Configuration) -> ListenSettings:
+    """What sessions need of the configuration."""
+    listen = config.listen
+    trusted = Networks(listen.trusted_networks.networks, listen.trusted_networks.unix)
+    tls = None
+    if listen.tls_certificate is not None and listen.tls_key is not None:
+        tls = tls_context(str(listen.tls_certificate), str(listen.tls_key))
+    return ListenSettings(
+        sms_domain=listen.sms_domain or "",
+        region=listen.region,
+        trusted_networks=trusted,
+        max_size=listen.max_size,
+        max_recipients=listen.max_recipients,
+        tls=tls,
+    )
 
 
 class House:
@@ -63,11 +85,11 @@ class House:
 
     def __init__(
         self,
-        config: Config,
+        config: Configuration,
         store: Store,
         *,
         roles: Collection[str] = ROLES,
-        sockets: Mapping[str, Sequence[socket.socket]] | None = None,
+        sockets: Mapping[str, list[socket.socket]] | None = None,
         now: Callable[[], datetime] = utc_now,
         make: Callable[[Route, Hub], Transport] = transport_of,
     ) -> None:
@@ -81,7 +103,8 @@ class House:
         self._make = make
         self._stop = asyncio.Event()
         self.ready = asyncio.Event()
-        self.listeners: list[Listener] = []
+        self.listener: Listener | None = None
+        self.bound: dict[str, list[str]] = {}
         self.dispatcher: Dispatcher | None = None
         self._housekeeper: Housekeeper | None = None
         self._group: asyncio.TaskGroup | None = None
@@ -91,6 +114,9 @@ class House:
     def routes(self) -> list[Route]:
         """The routes of the configuration in force."""
         return carried(self.config.routes)
+
+    def _office(self) -> Office:
+        return Office(self.config.listen.sms_domain or socket.getfqdn(), self.routes())
 
     def stop(self) -> None:
         """Begin the end: `run` finishes what is open, and returns."""
@@ -103,7 +129,7 @@ class House:
         self.board.set("store", "store", "up")
         if DISPATCH in self.roles:
             self.dispatcher = Dispatcher(self.store, self.board, node, self._make, now=self._now, look=self._look)
-        self._housekeeper = Housekeeper(self.store, self.board, node, self.dispatcher, self.routes, now=self._now)
+        self._housekeeper = Housekeeper(self.store, self.board, node, self.dispatcher, self._office, now=self._now)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -129,21 +155,19 @@ class House:
                 for task in background:
                     task.cancel()
         finally:
-            for listener in self.listeners:
-                await listener.aclose(0)
+            if self.listener is not None:
+                await self.listener.drain(0)
             with contextlib.suppress(Exception):
                 await self.store.run(lambda connection: presence.leave(connection, node))
             await self.store.aclose()
 
     async def _listen(self) -> None:
-        door = MailDoor(self.store, self.routes, self.config.listen.region, self._taken, now=self._now)
+        door = MailDoor(self.store, self.routes, self._taken, now=self._now)
+        self.listener = Listener(door, listen_settings(self.config), numbers.sms_number)
         for protocol, address in (("smtp", self.config.listen.smtp), ("lmtp", self.config.listen.lmtp)):
-            if address is None:
-                continue
-            listener = Listener(self.config.listen, door, protocol)
-            await listener.open(address, self._sockets)
-            self.listeners.append(listener)
-            self.board.set("listener", protocol, "up", f"at {address}")
+            if address is not None:
+                self.bound[protocol] = await self.listener.open(protocol, str(address), self._sockets)
+                self.board.set("listener", protocol, "up", f"at {', '.join(self.bound[protocol])}")
 
     def _taken(self, routes: Sequence[str]) -> None:
         if self.dispatcher is not None:
@@ -171,20 +195,20 @@ class House:
     async def _finish(self) -> None:
         """No more mails; then no more segments; then every answer recorded."""
         log.info("stopping", extra={"action": "stopping"})
-        await asyncio.gather(*(listener.aclose(_FINISH_MAILS) for listener in self.listeners))
-        self.listeners.clear()
+        if self.listener is not None:
+            await self.listener.drain(_FINISH_MAILS)
         if self.dispatcher is not None:
             await self.dispatcher.stop(list(self.dispatcher.routes), _FINISH_ANSWERS)
             await self.dispatcher.flush(_FINISH_ROWS)
 
-    async def reload(self, config: Config) -> None:
+    async def reload(self, config: Configuration) -> None:
         """Take over what a new configuration changes, but for its store and its listen addresses."""
         async with self._reloading:
             before = {route.name: route for route in self.routes()}
             self.config = config
             after = {route.name: route for route in self.routes()}
-            for listener in self.listeners:
-                listener.reload(config.listen)
+            if self.listener is not None:
+                self.listener.settings = listen_settings(config)
             if self.dispatcher is not None and self._group is not None:
                 changed = [name for name in self.dispatcher.routes if after.get(name) != before.get(name)]
                 await self.dispatcher.stop(changed, _FINISH_ANSWERS)

@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete
 
 from daemon.board import Board
 from daemon.dispatcher import Dispatcher
-from gateway import claims, expansion, presence, rerouting, settlement
-from gateway.routing import Route
+from gateway import claims, expansion, presence, reports, rerouting, settlement
 from gateway.store import schema
 from gateway.store.engine import StoreError
 from gateway.store.store import Store
@@ -41,7 +40,7 @@ class Housekeeper:
         board: Board,
         node: int,
         dispatcher: Dispatcher | None,
-        routes: Callable[[], Sequence[Route]],
+        office: Callable[[], reports.Office],
         *,
         now: Callable[[], datetime],
     ) -> None:
@@ -50,7 +49,7 @@ class Housekeeper:
         self._board = board
         self._node = node
         self._dispatcher = dispatcher
-        self._routes = routes
+        self._office = office
         self._now = now
         self._wake = asyncio.Event()
         self._reroute = True
@@ -110,8 +109,11 @@ class Housekeeper:
         again, unknown_due = await self._resend(now)
         expired = await self._store.run(lambda connection: settlement.expire(connection, now))
         expanded = await self._store.run(lambda connection: expansion.expand_next(connection, self._store.identifiers))
+        reported = await self._store.run(
+            lambda connection: reports.make(connection, self._store.identifiers, self._office(), now)
+        )
         self._say(moved, stranded, expired)
-        routes = set(ready) | set(again) | set(expanded.routes if expanded else ())
+        routes = set(ready) | set(again) | set(reported) | set(expanded.routes if expanded else ())
         if self._dispatcher is not None:
             self._dispatcher.kick(None if moved.moved else sorted(routes))
         if expanded or stranded or self._reroute or expired == claims.MOST:
@@ -122,16 +124,16 @@ class Housekeeper:
     async def _move_on(self, now: datetime) -> rerouting.Moved:
         if not self._reroute:
             return rerouting.Moved(0, 0)
-        moved = await self._store.run(lambda connection: rerouting.reroute(connection, self._routes(), now))
+        moved = await self._store.run(lambda connection: rerouting.reroute(connection, self._office().routes, now))
         self._reroute = bool(moved.moved or moved.failed)
         return moved
 
     def _strand(self, connection: Connection, now: datetime) -> int:
-        waits = {route.name: now + route.unknown_wait for route in self._routes()}
+        waits = {route.name: now + route.unknown_wait for route in self._office().routes}
         return claims.strand(connection, now, waits, alive=presence.alive(connection))
 
     async def _resend(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
-        resend = [route.name for route in self._routes() if route.on_unknown == "resend"]
+        resend = [route.name for route in self._office().routes if route.on_unknown == "resend"]
         _, ready, due = await self._store.run(lambda connection: claims.resend_unknown(connection, now, resend))
         return ready, due
 

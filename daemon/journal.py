@@ -176,7 +176,7 @@ def _fact(value: object) -> str:
 
 
 def _visible(text: str) -> str:
-    return _CONTROL.sub(lambda found: f"\\x{ord(found.group()):02x}", text)
+    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], text)
 
 
 def _severity(record: logging.LogRecord) -> int:

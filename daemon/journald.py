@@ -14,6 +14,8 @@ from collections.abc import Mapping
 #: Where the journal listens.
 SOCKET = "/run/systemd/journal/socket"
 
+#: The longest one entry may wait for a journal that is busy, in seconds.
+_PATIENCE = 1.0
 #: Field names the journal takes: capitals, digits, underscores, a letter first, at most 64 octets.
 _UNFIT = re.compile(r"[^A-Z0-9_]")
 
@@ -23,12 +25,13 @@ class Journal:
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        # A journal that hangs must not hang whoever has something to log.
+        self._socket.settimeout(_PATIENCE)
         try:
             self._socket.connect(path)
         except OSError:
             self._socket.close()
             raise
-        self._path = path
 
     def send(self, fields: Mapping[str, str]) -> None:
         """Writes one entry. Raises OSError where the journal does not take it."""

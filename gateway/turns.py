@@ -65,23 +65,28 @@ class Turns:
             {"route": key[0], "account_id": key[1], "urgent": key[2], "rank": self._shares[key]}
             for key in sorted(self._changed)
         ]
-        _upsert(self._connection, _share, rows, keys=["route", "account_id", "urgent"])
+        self._connection.execute(_RAISE_SHARE[self._connection.dialect.name], rows)
 
 
 def advance(connection: Connection, claimed: dict[str, int]) -> None:
     """Remember the greatest rank claimed on each route; a turn never goes back."""
     rows = [{"route": route, "rank": rank} for route, rank in sorted(claimed.items())]
     if rows:
-        _upsert(connection, _turn, rows, keys=["route"])
+        connection.execute(_RAISE_TURN[connection.dialect.name], rows)
 
 
-def _upsert(connection: Connection, table: Any, rows: list[dict[str, Any]], *, keys: list[str]) -> None:
-    """Insert the rows, or raise the rank of those that stand."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement: Any = insert(table)
-    statement = statement.on_conflict_do_update(
-        index_elements=keys,
-        set_={"rank": statement.excluded.rank},
-        where=table.c.rank < statement.excluded.rank,
-    )
-    connection.execute(statement, rows)
+def _raise_rank(table: Any, keys: list[str]) -> dict[str, Any]:
+    """For each dialect: insert rows, or raise the rank of those that stand."""
+    statements = {}
+    for dialect in (sqlite, postgresql):
+        statement: Any = dialect.insert(table)
+        statements[dialect.dialect.name] = statement.on_conflict_do_update(
+            index_elements=keys,
+            set_={"rank": statement.excluded.rank},
+            where=table.c.rank < statement.excluded.rank,
+        )
+    return statements
+
+
+_RAISE_SHARE = _raise_rank(_share, ["route", "account_id", "urgent"])
+_RAISE_TURN = _raise_rank(_turn, ["route"])

@@ -8,6 +8,7 @@ import regex
 
 # Composing sorts each run of combining marks by insertion, in quadratic time: 80,000 marks take five seconds. No
 # script needs runs like that (UAX #15, clause 13, draws the line at 30), so a longer run is composed in pieces.
+# What is composed already stays as it is, for every piece of it is composed too.
 _LONG_RUN = regex.compile(r"(?<!\p{M})\p{M}{256}")
 _PIECES = regex.compile(r"\P{M}+\p{M}{0,128}|\p{M}{1,128}")
 
@@ -43,8 +44,6 @@ def composed(text: str) -> str:
         text.encode("utf-16-le")
     except UnicodeEncodeError:
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if unicodedata.is_normalized("NFC", text):
-        return text
     if _LONG_RUN.search(text):
         return "".join(unicodedata.normalize("NFC", piece) for piece in _PIECES.findall(text))
     return unicodedata.normalize("NFC", text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from gateway import text
@@ -52,6 +54,7 @@ def test_gsm_7_bit_is_cut_at_its_limits(what: str, concat: str, units: int, part
         ("😀" * 35, "udh8", 70, [70]),
         ("😀" * 36, "udh8", 72, [66, 6]),
         ("ж" * 64 + FLAG * 2, "udh8", 72, [64, 8]),
+        ("ж" * 63 + FLAG + "\u0301жжж", "udh8", 71, [63, 8]),
         ("ж" * 60 + FAMILY + "ж" * 9, "udh8", 77, [60, 17]),
         ("ж" * 59 + FAMILY + "ж" * 9, "udh8", 76, [67, 9]),
     ],
@@ -74,6 +77,14 @@ def test_a_cluster_of_just_a_segment_stays_whole_and_a_longer_one_is_cut_between
     cut = text.cut("ж" + astral)
     assert [part.length for part in cut.parts] == [67, 16]
     assert "".join(part.text for part in cut.parts) == "ж" + astral
+
+
+def test_flags_without_end_are_cut_in_linear_time() -> None:
+    assert lengths(FLAG * (255 * 16)) == [64] * 255
+    began = time.process_time()
+    with pytest.raises(RefusedError):
+        text.cut(FLAG * 39_000)
+    assert time.process_time() - began < 2  # counting back from each flag over all before it takes twenty seconds
 
 
 def test_a_header_with_an_8_bit_reference_stands_before_each_part() -> None:

@@ -1,18 +1,20 @@
-"""What the listener asks of the house: who is this, may this number be reached, take this mail.
+"""The house behind the listener's door: who is this, may this number be reached, take this mail.
 
-The listener knows no database; this is its port (`daemon.listener.House`) on the store.
+`daemon.door.Door` on the store.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from daemon.listener import MailRequest, Sender, Taken
+from daemon.door import MailRequest, Sender, Taken
 from gateway import accounts, draft, verbs
+from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
 from gateway.routing import Route
 from gateway.store.store import Store
@@ -31,7 +33,6 @@ class MailDoor:
         self,
         store: Store,
         routes: Callable[[], Sequence[Route]],
-        region: str | None,
         taken: Callable[[Sequence[str]], None],
         *,
         now: Callable[[], datetime],
@@ -39,33 +40,46 @@ class MailDoor:
         """`taken` is told, after the commit, which routes have work."""
         self._store = store
         self._routes = routes
-        self._region = region
         self._taken = taken
         self._now = now
-        self._known: dict[str, tuple[float, Sender | None]] = {}
+        self._known: dict[str, tuple[float, accounts.Account | None]] = {}
+        self._accounts: dict[int, accounts.Account] = {}
 
     async def account_for(self, address: str) -> Sender | None:
         """Who sends from this address; None for a stranger. Raises StoreError where nobody can tell."""
+        account = await self._account(address.lower())
+        if account is None:
+            return None
+        return Sender(
+            account=account.id,
+            name=account.name,
+            region=account.region,
+            text=account.text,
+            signature=account.signature,
+        )
+
+    async def _account(self, address: str) -> accounts.Account | None:
         known = self._known.get(address)
         if known is not None and time.monotonic() - known[0] < _MEMORY:
             return known[1]
         account = await self._store.read(lambda connection: accounts.by_address(connection, address))
-        sender = None if account is None else self._sender(account)
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
-        self._known[address] = (time.monotonic(), sender)
-        return sender
+            self._accounts.clear()
+        if account is not None:
+            self._accounts[account.id] = account
+        self._known[address] = (time.monotonic(), account)
+        return account
 
-    def _sender(self, account: accounts.Account) -> Sender:
-        return Sender(
-            account=account.id,
-            name=account.name,
-            region=account.region or self._region,
-            text=account.text,
-            signature=account.signature,
-            max_parts=account.max_parts,
-            transliterate=account.transliterate,
-        )
+    async def _by_id(self, number: int) -> accounts.Account:
+        """The account as it was when its sender was asked about."""
+        known = self._accounts.get(number)
+        if known is None:
+            known = await self._store.read(lambda connection: accounts.by_id(connection, number))
+            if known is None:
+                raise RefusedError("this account does not exist any more")
+            self._accounts[number] = known
+        return known
 
     async def check_recipient(self, sender: Sender, number: str) -> None:
         """RefusedError (550 5.1.2) where no route takes this number."""
@@ -73,6 +87,7 @@ class MailDoor:
 
     async def take(self, request: MailRequest) -> Taken:
         """Returns after the commit; RefusedError where it is not to be sent."""
+        account = await self._by_id(request.sender.account)
         wanted = draft.Request(
             account=request.sender.account,
             origin=Origin.MAIL,
@@ -81,23 +96,35 @@ class MailDoor:
             ),
             text=request.text,
             subject=request.subject,
-            key=mail_key(request.identity, request.text),
+            key=mail_key(request),
             automatic=request.automatic,
             report_to=request.envelope_from or None,
-            dsn=request.dsn,
+            dsn=_dsn(request),
         )
         prepared = draft.prepare(
             wanted,
             routes=self._routes(),
             now=self._now(),
-            max_parts=request.sender.max_parts,
-            transliterate=request.sender.transliterate,
+            max_parts=account.max_parts,
+            transliterate=account.transliterate,
         )
         taken = await self._store.do(verbs.SUBMIT, prepared)
         self._taken(list(prepared.ways))
         return Taken(str(taken.id), taken.seen)
 
 
-def mail_key(identity: str, text: str) -> bytes:
-    """A mail's key within its account (invariant I3): its identity and the SHA-256 of what is to be sent."""
-    return hashlib.sha256(b"mail\0" + identity.encode() + b"\0" + hashlib.sha256(text.encode()).digest()).digest()
+def mail_key(request: MailRequest) -> bytes:
+    """A mail's key within its account (invariant I3): Message-ID and what is to be sent, else the whole of DATA."""
+    return hashlib.sha256(b"mail\0" + request.message_id.encode() + b"\0" + request.digest).digest()
+
+
+def _dsn(request: MailRequest) -> str | None:
+    """What was asked of RFC 3461, kept with the message."""
+    asked = {
+        recipient.number: {"notify": sorted(recipient.notify), "orcpt": recipient.orcpt}
+        for recipient in request.recipients
+        if recipient.notify or recipient.orcpt
+    }
+    if not (asked or request.envid or request.ret):
+        return None
+    return json.dumps({"envid": request.envid, "ret": request.ret, "recipients": asked}, separators=(",", ":"))

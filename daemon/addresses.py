@@ -1,0 +1,37 @@
+"""The special addresses: what an envelope recipient stands for (CONTRACT, "Special addresses")."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from daemon.esmtp import Path
+from gateway.failure import RefusedError
+
+#: A number with a subaddress behind it (RFC 5233), which is somebody's note to himself: `32475123456+alarm`.
+_SUBADDRESS = re.compile(r"(\+?[0-9][0-9.-]*)\+[A-Za-z][^+]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A telephone number for an SMS, as written."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Postmaster:
+    """Whoever runs this system (RFC 5321 section 4.5.1)."""
+
+
+def destination(path: Path, sms_domain: str) -> Number | Postmaster:
+    """What an address stands for. `RefusedError` (550 5.7.1) for a domain that is not ours."""
+    if path.local.lower() == "postmaster" and path.domain in ("", sms_domain):
+        return Postmaster()
+    if path.domain != sms_domain:
+        raise RefusedError(
+            f"{path.domain or 'An address without domain'} is not served here: write number@{sms_domain}",
+            smtp="550 5.7.1",
+        )
+    subaddress = _SUBADDRESS.match(path.local)
+    return Number(subaddress[1] if subaddress else path.local)

@@ -1,0 +1,8 @@
+"""The configuration: one TOML file in, checked values out, or every fault with its key."""
+
+from daemon.config.changes import Changes, compare
+from daemon.config.faults import ConfigurationError, Fault
+from daemon.config.loading import Configuration, find, load
+from daemon.config.values import Address, Networks
+
+__all__ = ["Address", "Changes", "Configuration", "ConfigurationError", "Fault", "Networks", "compare", "find", "load"]

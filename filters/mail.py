@@ -1,0 +1,240 @@
+"""A mail as everything else in the house sees it: decoded, bounded, and never a reason to fail.
+
+The octets go through `filters.guard` into mail-parser; what mail-parser cannot read, the standard library's parser
+reads, and what that cannot, is read as plain text.
+"""
+
+from __future__ import annotations
+
+import email
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import Message
+from functools import partial
+from typing import TypeVar
+
+import mailparser
+from mailparser.utils import get_addresses
+
+from filters import body, charsets, guard
+
+#: The header field every mail of ours carries; its value says what kind of mail it is (`report`, `verdict` …).
+OUR_MARK = "Tocsin-Origin"
+
+# It logs header values at error level; what a mail says does not belong in a log.
+logging.getLogger("mailparser").setLevel(logging.CRITICAL + 1)
+log = logging.getLogger(__name__)
+
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,995}>")
+_KEYWORD = re.compile(r"[A-Za-z-]+")
+_OWNER = re.compile(r";\s*owner-email\s*=\s*\"?\s*([^\s\";]+)", re.IGNORECASE)
+_BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
+_ROBOTS = frozenset({"mailer-daemon", "mail-daemon"})
+_REPLIES = ("x-autoreply", "x-autorespond", "x-autorespond-id", "x-mail-autoreply")
+
+T = TypeVar("T")
+
+#: A display name and an addr-spec; the addr-spec is empty where the name is all that could be read.
+Address = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of a mail, by its name (one line, no path to be trusted) and media type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A frozen view of an RFC 5322 message; `Mail.read` makes one from any octets.
+
+    All strings are decoded and hold no control characters; all but `text` are one line. `text` is the body's words as
+    plain text, lines separated by `\\n`, quotations still in it; where it is empty, `stand_in` may say what there is
+    instead (`(image)`). `from_` has every mailbox of every From field: more than one is no proof of anybody. `date` is
+    aware UTC, or None. `cut` says that a limit of `filters.guard` was met, so parts of the mail were not looked at.
+    """
+
+    fields: tuple[guard.Field, ...]
+    subject: str
+    from_: tuple[Address, ...]
+    sender: tuple[Address, ...]
+    reply_to: tuple[Address, ...]
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    message_id: str
+    date: datetime | None
+    text: str
+    stand_in: str
+    type: str
+    attachments: tuple[Attachment, ...]
+    size: int
+    cut: bool
+
+    @classmethod
+    def read(cls, octets: bytes) -> Mail:
+        """The view of these octets. Never raises; time is linear in their number, memory a few times their number."""
+        thin = guard.thin(octets)
+        parser = _tried(lambda: mailparser.parse_from_bytes(thin.octets), None)
+        message = parser.message if parser is not None else _tried(lambda: email.message_from_bytes(thin.octets), None)
+        words = _tried(lambda: _words(message, thin), None)
+        if words is None:
+            words = body.Body(_tried(lambda: charsets.many_lines(charsets.decode(b"\n".join(thin.bodies[:1]))), ""))
+        values = _Values(thin.fields)
+        addresses = {name: _addresses(parser, name, values) for name in ("from", "sender", "reply-to", "to", "cc")}
+        return cls(
+            fields=thin.fields,
+            subject=values.first("subject"),
+            from_=addresses["from"],
+            sender=addresses["sender"],
+            reply_to=addresses["reply-to"],
+            to=addresses["to"],
+            cc=addresses["cc"],
+            message_id=_message_id(values.first("message-id")),
+            date=_tried(lambda: parser.date if parser is not None else None, None),
+            text=words.text,
+            stand_in=words.stand_in,
+            type=_tried(lambda: message.get_content_type() if isinstance(message, Message) else "", "") or "text/plain",
+            attachments=_tried(lambda: _attachments(message), ()) if isinstance(message, Message) else (),
+            size=len(octets),
+            cut=thin.cut,
+        )
+
+    def header(self, name: str) -> list[str]:
+        """The decoded values of every field of this name, topmost first; never with a line break in them."""
+        return _Values(self.fields).all(name.lower())
+
+    @property
+    def auto_submitted(self) -> str:
+        """The keyword of Auto-Submitted in lower case (RFC 3834 section 5, RFC 5436 section 2.7.1), or empty."""
+        found = _KEYWORD.match(self._first("auto-submitted"))
+        return found[0].lower() if found else ""
+
+    @property
+    def owner_email(self) -> str:
+        """The owner-email of `Auto-Submitted: auto-notified` (RFC 5436 section 2.7.1), or empty."""
+        found = _OWNER.search(self._first("auto-submitted")) if self.auto_submitted == "auto-notified" else None
+        return found[1].strip("<>") if found else ""
+
+    @property
+    def precedence(self) -> str:
+        """Precedence in lower case, or empty."""
+        return self._first("precedence").lower()
+
+    @property
+    def our_mark(self) -> str:
+        """What kind of mail of ours this is, or empty."""
+        return self._first(OUR_MARK.lower())
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a mailing list sent it (RFC 2919, RFC 2369)."""
+        return any(field.name in ("list-id", "list-post", "list-unsubscribe") for field in self.fields)
+
+    @property
+    def is_bounce(self) -> bool:
+        """Whether it reports what became of another mail (RFC 3464, RFC 8098), or says so in an older way."""
+        kind = self._first("content-type").lower()
+        if kind.startswith("multipart/report") and ("delivery-status" in kind or "disposition-notification" in kind):
+            return True
+        if any(field.name == "x-failed-recipients" for field in self.fields):
+            return True
+        return any(address.partition("@")[0].lower() in _ROBOTS for _, address in self.from_)
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether no person wrote it just for these recipients: nothing may ever answer it (RFC 3834 section 2)."""
+        if self.auto_submitted not in ("", "no") or self.precedence in _BULK or self.is_bounce or self.our_mark:
+            return True
+        if self._first("return-path").replace(" ", "") == "<>":
+            return True
+        return self.is_list or any(field.name in _REPLIES for field in self.fields)
+
+    @property
+    def is_reply_by_machine(self) -> bool:
+        """Whether it is an automatic answer: what must neither be carried nor answered."""
+        return self.auto_submitted == "auto-replied" or any(field.name in _REPLIES for field in self.fields)
+
+    def _first(self, name: str) -> str:
+        return _Values(self.fields).first(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    fields: tuple[guard.Field, ...]
+
+    def all(self, name: str) -> list[str]:
+        return [_value(field.value) for field in self.fields if field.name == name]
+
+    def first(self, name: str) -> str:
+        return next((_value(field.value) for field in self.fields if field.name == name), "")
+
+
+def _value(value: str) -> str:
+    return _tried(lambda: charsets.one_line(charsets.decode_words(value)), "")
+
+
+def _message_id(value: str) -> str:
+    """The id with its angle brackets; empty where there is none to tell mails apart by."""
+    found = _MESSAGE_ID.search(value)
+    if found:
+        return found[0]
+    bare = value.strip("<> ")
+    return f"<{bare}>" if "@" in bare[1:-1] and " " not in bare and len(bare) < 996 else ""
+
+
+def _addresses(parser: mailparser.MailParser | None, name: str, values: _Values) -> tuple[Address, ...]:
+    """The mailboxes of every field of this name, as mail-parser reads them; what it cannot read, as a bare name."""
+    occurrences = [field.value for field in values.fields if field.name == name]
+    if not occurrences:
+        return ()
+    found: list[Address] = []
+    if parser is not None and len(occurrences) == 1 and name != "sender":
+        found = _tried(lambda: list(getattr(parser, name.replace("-", "_"))), [])
+    else:
+        room = guard.ADDRESSES
+        for value in occurrences:
+            found += _tried(partial(get_addresses, _octets_read(value[:room]), decode_names=True), [])
+            room = max(room - len(value), 0)
+    clean = tuple((_value(shown), _plain_address(address)) for shown, address in found if address)
+    if clean:
+        return clean
+    shown = _value(occurrences[0])
+    return ((shown, ""),) if shown else ()
+
+
+def _octets_read(value: str) -> str:
+    return charsets.decode(value.encode("utf-8", "surrogateescape")) if not value.isascii() else value
+
+
+def _plain_address(address: str) -> str:
+    return charsets.one_line(address)
+
+
+def _attachments(message: Message) -> tuple[Attachment, ...]:
+    found = []
+    for part in message.walk():
+        if part.is_multipart() or not body.is_attachment(part):
+            continue
+        name = part.get_filename() or ""
+        found.append(Attachment(_value(name), part.get_content_type()))
+    return tuple(found)
+
+
+def _words(message: object, thin: guard.Thin) -> body.Body | None:
+    if not isinstance(message, Message):
+        return None
+    body.restore(message, thin.bodies)
+    return body.read(message)
+
+
+def _tried(work: Callable[[], T], otherwise: T) -> T:
+    try:
+        return work()
+    except Exception as error:
+        log.debug("a part of a mail could not be read: %s", type(error).__name__)
+        return otherwise
