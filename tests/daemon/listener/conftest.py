@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import smtplib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,10 +140,8 @@ class Wire:
 
     async def close(self) -> None:
         self.writer.close()
-        try:
+        with suppress(OSError):
             await self.writer.wait_closed()
-        except OSError:
-            pass
 
 
 Connect = Callable[[str], Awaitable[Wire]]
@@ -177,7 +175,9 @@ async def send(start: Start) -> Send:
     ) -> tuple[int, str]:
         if not bound:
             bound.append(await start())
-        return await asyncio.to_thread(_send, bound[0], text, recipients or ("+32475123456@sms.example.org",), sender, options)
+        return await asyncio.to_thread(
+            _send, bound[0], text, recipients or ("+32475123456@sms.example.org",), sender, options
+        )
 
     return send_it
 

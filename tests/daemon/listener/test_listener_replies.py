@@ -77,7 +77,9 @@ async def test_a_sender_who_proves_nothing_is_refused(send: Send, house: House, 
         ("+32475123456%x@sms.example.org", "5.1.1"),
     ],
 )
-async def test_a_recipient_that_cannot_be_reached_is_refused(send: Send, house: House, recipient: str, status: str) -> None:
+async def test_a_recipient_that_cannot_be_reached_is_refused(
+    send: Send, house: House, recipient: str, status: str
+) -> None:
     code, words = await send(MAIL, recipient)
     assert (code, words.split()[0]) == (550, status)
     assert len(words) > 30
@@ -90,7 +92,9 @@ async def test_the_good_recipients_of_several_are_served(send: Send, house: Hous
     assert [recipient.number for recipient in house.taken[0].recipients] == ["+32475123456"]
 
 
-@pytest.mark.parametrize("written", ["0032475123456", "32475123456", "+32-475-12.34.56", '"0475 12 34 56"', "32475123456+mine"])
+@pytest.mark.parametrize(
+    "written", ["0032475123456", "32475123456", "+32-475-12.34.56", '"0475 12 34 56"', "32475123456+mine"]
+)
 async def test_a_number_is_read_as_people_write_it(send: Send, house: House, written: str) -> None:
     assert (await send(MAIL, f"{written}@sms.example.org"))[0] == 250
     assert house.taken[0].recipients[0].number == "+32475123456"

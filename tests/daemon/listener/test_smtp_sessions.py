@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import smtplib
 import ssl
 from collections.abc import Callable
@@ -27,7 +28,13 @@ async def test_what_is_offered_is_said(start: Start, connect: Connect) -> None:
     assert await wire.reply() == "220 mx.example.org Tocsin"
     offers = (await wire.say("EHLO client")).split("\n")
     assert offers[0] == "250-mx.example.org"
-    assert {offer[4:] for offer in offers[1:]} == {"PIPELINING", "SIZE 12345", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8"}
+    assert {offer[4:] for offer in offers[1:]} == {
+        "PIPELINING",
+        "SIZE 12345",
+        "ENHANCEDSTATUSCODES",
+        "8BITMIME",
+        "SMTPUTF8",
+    }
     assert await wire.say("HELO client") == "250 mx.example.org"
 
 
@@ -78,7 +85,9 @@ async def test_the_parameters_of_reports_are_kept(start: Start, connect: Connect
     wire = await connect(await start())
     await wire.reply()
     await wire.say("EHLO client")
-    assert (await wire.say("MAIL FROM:<jean@example.org> RET=hdrs ENVID=a+2Bb SIZE=10 BODY=8BITMIME SMTPUTF8"))[:3] == "250"
+    assert (await wire.say("MAIL FROM:<jean@example.org> RET=hdrs ENVID=a+2Bb SIZE=10 BODY=8BITMIME SMTPUTF8"))[
+        :3
+    ] == "250"
     options = "NOTIFY=success,Failure ORCPT=rfc822;J+2Bx@Example.org"
     assert (await wire.say(f"RCPT TO:<+32475123456@sms.example.org> {options}"))[:3] == "250"
     assert (await wire.say("RCPT TO:<+32475654321@sms.example.org> NOTIFY=NEVER"))[:3] == "250"
@@ -95,11 +104,9 @@ async def test_the_parameters_of_reports_are_kept(start: Start, connect: Connect
 
 async def test_commands_may_come_all_at_once(start: Start, connect: Connect, house: House) -> None:
     wire = await connect(await start())
-    wire.write(
-        b"EHLO c\r\nMAIL FROM:<jean@example.org>\r\nRCPT TO:<+32475123456@sms.example.org>\r\nDATA\r\n"
-        b"Subject: a\r\n\r\none\r\n.\r\nMAIL FROM:<jean@example.org>\r\nRCPT TO:<+32475123456@sms.example.org>\r\nDATA\r\n"
-        b"Subject: b\r\n\r\ntwo\r\n.\r\nQUIT\r\n"
-    )
+    envelope = b"MAIL FROM:<jean@example.org>\r\nRCPT TO:<+32475123456@sms.example.org>\r\nDATA\r\n"
+    first, second = b"Subject: a\r\n\r\none\r\n.\r\n", b"Subject: b\r\n\r\ntwo\r\n.\r\n"
+    wire.write(b"EHLO c\r\n" + envelope + first + envelope + second + b"QUIT\r\n")
     wire.writer.write_eof()
     replies = []
     while reply := await wire.reply():
@@ -228,15 +235,15 @@ async def test_a_mail_that_drips_is_not_waited_for(start: Start, connect: Connec
     await wire.envelope()
 
     async def drip() -> None:
-        with pytest.raises(OSError):
-            while True:
-                wire.write(b"x\r\n")
-                await wire.writer.drain()
-                await asyncio.sleep(0.02)
+        while True:
+            wire.write(b"x\r\n")
+            await wire.writer.drain()
+            await asyncio.sleep(0.02)
 
     dripping = asyncio.create_task(drip())
     assert (await wire.reply()).startswith("421 4.4.2")
-    await asyncio.wait_for(dripping, 10)
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(dripping, 10)
     assert not house.taken
 
 
@@ -323,10 +330,8 @@ async def test_a_handshake_that_fails_ends_the_connection(
     assert (await wire.say("STARTTLS")).startswith("220")
     wire.write(hello)
     wire.writer.write_eof()
-    try:
+    with contextlib.suppress(ConnectionResetError):
         await asyncio.wait_for(wire.reader.read(), 10)
-    except ConnectionResetError:
-        pass
     again = await Wire.to(f"127.0.0.1:{wire.writer.get_extra_info('peername')[1]}")
     assert (await again.reply()).startswith("220")
     await again.close()
