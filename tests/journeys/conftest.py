@@ -1,4 +1,4 @@
-"""Peers for the journeys: each is started for the test that asks for it, and stopped after it."""
+"""Peers for the journeys: each is started for the file of tests that asks for it, and stopped after it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ..peers import postfix as postfix_peer
+from tests.peers.postfix import Postfix, absent
 
 
-@pytest.fixture
-def postfix() -> Iterator[Callable[[str], postfix_peer.Postfix]]:
+@pytest.fixture(scope="module")
+def postfix() -> Iterator[Callable[[str], Postfix]]:
     """Start a Postfix that relays sms.example.org to a next hop: `postfix("inet:127.0.0.1:24")`."""
-    reason = postfix_peer.absent()
+    reason = absent()
     if reason:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{reason}: make peers")
-    started: list[postfix_peer.Postfix] = []
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{reason}: make peers installs it")
+    started: list[Postfix] = []
 
-    def start(next_hop: str) -> postfix_peer.Postfix:
-        made = postfix_peer.Postfix(next_hop)
+    def start(next_hop: str) -> Postfix:
+        made = Postfix(next_hop)
         started.append(made)
         made.start()
         return made
