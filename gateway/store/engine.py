@@ -36,9 +36,7 @@ _PRAGMAS = (
     "wal_autocheckpoint=2000",
 )
 #: What every PostgreSQL session is set to, whatever the server's configuration says.
-_SETTINGS = (
-    "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
-)
+_SETTINGS = "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
 
 
 class UnusableUrlError(ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import psycopg
-from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, TimeoutError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, ResourceClosedError, SQLAlchemyError, TimeoutError
 
 #: SQLSTATEs after which the same work may simply be run again: serialization_failure, deadlock_detected, and
 #: unique_violation, for works look before they insert: somebody was quicker, and the work will see it.
@@ -60,14 +60,14 @@ def is_unavailable(error: BaseException | None) -> bool:
 
 def is_the_stores(error: SQLAlchemyError) -> bool:
     """Whether the database is to blame for this error; every other one is a defect of ours."""
-    return isinstance(error, DBAPIError | TimeoutError | PendingRollbackError)
+    return isinstance(error, DBAPIError | TimeoutError | PendingRollbackError | ResourceClosedError)
 
 
 def explain(error: BaseException) -> str:
     """One plain sentence for what a database error means, without statements or values."""
     if isinstance(error, TimeoutError):
         return "every connection to the database is busy"
-    if isinstance(error, PendingRollbackError):
+    if isinstance(error, PendingRollbackError | ResourceClosedError):
         return "the connection to the database was lost"
     if not isinstance(error, DBAPIError):
         return str(error)

@@ -59,7 +59,9 @@ def shape(engine: Engine) -> dict[str, Any]:
     look = inspect(engine)
     return {
         table: {
-            "columns": sorted((c["name"], str(c["type"]), c["nullable"], c["default"]) for c in look.get_columns(table)),
+            "columns": sorted(
+                (c["name"], str(c["type"]), c["nullable"], c["default"]) for c in look.get_columns(table)
+            ),
             "primary key": look.get_pk_constraint(table)["constrained_columns"],
             "foreign keys": sorted(
                 (key["constrained_columns"], key["referred_table"], str(key["options"]))

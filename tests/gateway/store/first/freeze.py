@@ -1,7 +1,7 @@
 """Writes down the first schema as SQL, as revision 0001 makes it: run once, at the first release, never again.
 
-    python tests/gateway/store/first/freeze.py sqlite:////tmp/empty.db
-    python tests/gateway/store/first/freeze.py postgresql://user@host/empty
+python tests/gateway/store/first/freeze.py sqlite:////tmp/empty.db
+python tests/gateway/store/first/freeze.py postgresql://user@host/empty
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def freeze(url: str) -> None:
     @event.listens_for(engine, "before_cursor_execute")
     def keep(_connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.split(maxsplit=1)[0] in ("CREATE", "INSERT"):
-            said.append("\n".join(line.rstrip() for line in statement.strip().expandtabs(2).splitlines() if line.strip()))
+            said.append(
+                "\n".join(line.rstrip() for line in statement.strip().expandtabs(2).splitlines() if line.strip())
+            )
 
     migrate(engine, "0001")
     engine.dispose()
