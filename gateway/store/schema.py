@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -219,6 +220,8 @@ segment = _table(
     Column("payload", LargeBinary),
     Column("data_coding", Integer, nullable=False, default=0),
     Column("udhi", Boolean, nullable=False, default=False),
+    Column("concat", String, nullable=False, default=""),  # udh8, udh16, sar, payload; empty for one part
+    Column("reference", Integer),  # what ties the parts together
     Column("units", Integer, nullable=False),
     Column("allotment", Integer, nullable=False),  # of `units`, drawn from the period that starts at `period`
     Column("period", Instant),
@@ -252,6 +255,14 @@ _partial("ix_segment_submitting", segment.c.node, where=segment.c.state == "subm
 _partial("ix_segment_unknown", segment.c.due, where=segment.c.state == "unknown")
 _partial("ix_segment_peer_key", segment.c.route, segment.c.peer_key, where=segment.c.peer_key.is_not(None))
 _partial("ix_segment_unknown_address", segment.c.address, where=segment.c.state == "unknown")
+
+#: The first parts of long messages that a handset may still be putting together.
+LONG_UNDER_WAY = (
+    segment.c.reference.is_not(None)
+    & (segment.c.n == literal_column("1"))
+    & segment.c.state.in_([literal_column(f"'{s}'") for s in ("queued", "held", "submitting", "unknown", "accepted")])
+)
+_partial("ix_segment_long", segment.c.address, where=LONG_UNDER_WAY)
 
 #: Whose turn it is: the last rank given to an account's segments on a route, apart for its urgent ones.
 share = _table(

@@ -87,7 +87,7 @@ class Lane:
             if len(members) == 1:
                 log.exception("a verb failed", extra={"action": "verb_failed", "verb": members[0].verb})
                 return [error]
-            log.error("a set of %d failed, each is run alone", len(members), extra={"action": "set_split"})  # noqa: TRY400
+            log.error("a set of %d failed, each is run alone", len(members), extra={"action": "set_split"})
         return self._one_by_one(members)
 
     def _one_by_one(self, members: list[_Member]) -> list[Any]:

@@ -93,7 +93,7 @@ class BackToBack(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.ends = {role: Session(role, window=WINDOW, now=0.0, timers=NEVER) for role in Role}
-        self.line = {role: b"" for role in Role}  # on the way to this end
+        self.line = dict.fromkeys(Role, b"")  # on the way to this end
         self.arrived: dict[Role, list[Arrived]] = {role: [] for role in Role}
         self.waiting: dict[Role, dict[int, bytes]] = {role: {} for role in Role}
         self.said: dict[Role, dict[int, tuple[int, str]]] = {role: {} for role in Role}

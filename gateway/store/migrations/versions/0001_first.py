@@ -171,7 +171,6 @@ def upgrade() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("monthly", sa.Integer(), nullable=False),
-        sa.CheckConstraint("monthly >= 0", name=op.f("ck_plan_not_negative")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan")),
         sa.UniqueConstraint("name", name=op.f("uq_plan_name")),
     )
@@ -249,6 +248,8 @@ def upgrade() -> None:
         sa.Column("payload", sa.LargeBinary(), nullable=True),
         sa.Column("data_coding", sa.Integer(), nullable=False),
         sa.Column("udhi", sa.Boolean(), nullable=False),
+        sa.Column("concat", sa.String(), nullable=False),
+        sa.Column("reference", sa.Integer(), nullable=True),
         sa.Column("units", sa.Integer(), nullable=False),
         sa.Column("allotment", sa.Integer(), nullable=False),
         sa.Column("period", sa.BigInteger(), nullable=True),
@@ -268,6 +269,18 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state IN ('queued', 'held')"),
         postgresql_where=sa.text("state IN ('queued', 'held')"),
+    )
+    op.create_index(
+        "ix_segment_long",
+        "segment",
+        ["address"],
+        unique=False,
+        sqlite_where=sa.text(
+            "reference IS NOT NULL AND n = 1 AND state IN ('queued', 'held', 'submitting', 'unknown', 'accepted')"
+        ),
+        postgresql_where=sa.text(
+            "reference IS NOT NULL AND n = 1 AND state IN ('queued', 'held', 'submitting', 'unknown', 'accepted')"
+        ),
     )
     op.create_index("ix_segment_message_id", "segment", ["message_id", "delivery_id", "n"], unique=False)
     op.create_index(

@@ -158,7 +158,6 @@ CREATE TABLE "plan" (
   name VARCHAR NOT NULL,
   monthly INTEGER NOT NULL,
   CONSTRAINT pk_plan PRIMARY KEY (id),
-  CONSTRAINT ck_plan_not_negative CHECK (monthly >= 0),
   CONSTRAINT uq_plan_name UNIQUE (name)
 );
 
@@ -177,6 +176,7 @@ CREATE TABLE receipt (
   at BIGINT NOT NULL,
   route VARCHAR NOT NULL,
   peer_id VARCHAR NOT NULL,
+  peer_key VARCHAR NOT NULL,
   address VARCHAR NOT NULL,
   sender VARCHAR NOT NULL,
   state VARCHAR NOT NULL,
@@ -189,7 +189,7 @@ CREATE TABLE receipt (
 
 CREATE INDEX ix_receipt_at ON receipt (at);
 
-CREATE INDEX ix_receipt_orphan ON receipt (route, peer_id) WHERE segment_id IS NULL;
+CREATE INDEX ix_receipt_orphan ON receipt (route, peer_key) WHERE segment_id IS NULL;
 
 CREATE INDEX ix_receipt_segment_id ON receipt (segment_id) WHERE segment_id IS NOT NULL;
 
@@ -222,6 +222,8 @@ CREATE TABLE segment (
   payload BLOB,
   data_coding INTEGER NOT NULL,
   udhi BOOLEAN NOT NULL,
+  concat VARCHAR NOT NULL,
+  reference INTEGER,
   units INTEGER NOT NULL,
   allotment INTEGER NOT NULL,
   period BIGINT,
@@ -230,21 +232,26 @@ CREATE TABLE segment (
   node BIGINT,
   submitted BIGINT,
   peer_id VARCHAR,
+  peer_key VARCHAR,
   finished BIGINT,
   CONSTRAINT pk_segment PRIMARY KEY (id)
 );
 
 CREATE INDEX ix_segment_expiring ON segment (expires) WHERE state IN ('queued', 'held');
 
+CREATE INDEX ix_segment_long ON segment (address) WHERE reference IS NOT NULL AND n = 1 AND state IN ('queued', 'held', 'submitting', 'unknown', 'accepted');
+
 CREATE INDEX ix_segment_message_id ON segment (message_id, delivery_id, n);
 
-CREATE INDEX ix_segment_peer_id ON segment (route, peer_id) WHERE peer_id IS NOT NULL;
+CREATE INDEX ix_segment_peer_key ON segment (route, peer_key) WHERE peer_key IS NOT NULL;
 
 CREATE INDEX ix_segment_ready ON segment (route, rank, id) WHERE state = 'queued' AND rank IS NOT NULL;
 
 CREATE INDEX ix_segment_submitting ON segment (node) WHERE state = 'submitting';
 
 CREATE INDEX ix_segment_unknown ON segment (due) WHERE state = 'unknown';
+
+CREATE INDEX ix_segment_unknown_address ON segment (address) WHERE state = 'unknown';
 
 CREATE INDEX ix_segment_waiting ON segment (due) WHERE state = 'queued' AND rank IS NULL;
 
