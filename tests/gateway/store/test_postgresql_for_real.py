@@ -285,11 +285,7 @@ async def test_commits_are_synchronous_and_transactions_read_committed_whatever_
     database: str, cluster: Any, open_store: Callable[..., Store]
 ) -> None:
     name = parse_url(database).database
-    for setting in (
-        "synchronous_commit = off",
-        "default_transaction_isolation = 'serializable'",
-        "timezone = 'Asia/Tokyo'",
-    ):
+    for setting in ("synchronous_commit = off", "default_transaction_isolation = serializable", "timezone = Japan"):
         cluster.execute(f"ALTER DATABASE {name} SET {setting}")
     store = open_store(database)
 
