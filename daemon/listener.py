@@ -66,6 +66,8 @@ class Listener:
     """
 
     def __init__(self, door: Door, settings: ListenSettings, numbers: Numbers) -> None:
+        # aiosmtpd logs every command, addresses included, at info level, and every line of every mail at debug.
+        logging.getLogger("mail.log").setLevel(logging.ERROR)
         self.settings = settings
         self.draining = False
         self._door = door
