@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect
 
 from gateway.store.engine import StoreError
+
+# Alembic is loaded only to migrate: looking whether it is needed is in the way of every command.
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -20,21 +21,29 @@ class SchemaError(StoreError):
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     return config
 
 
+def revisions() -> list[str]:
+    """Every revision there is, oldest first: their files are named by it, `0001_first.py`."""
+    return sorted(path.name.partition("_")[0] for path in (_SCRIPTS / "versions").glob("[0-9]*_*.py"))
+
+
 def head() -> str:
     """The revision this version needs."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    assert revision is not None
-    return revision
+    return revisions()[-1]
 
 
 def current(connection: Connection) -> str | None:
     """The revision the store is at; None for an empty one."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return found
 
 
 def migrate(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
@@ -42,12 +51,13 @@ def migrate(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
 
     Everything happens in one transaction: on SQLite under its write lock, on PostgreSQL under an advisory lock.
     """
+    from alembic import command
+
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7463115)")
         before = current(connection)
-        known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-        if before is not None and before not in known:
+        if before is not None and before not in revisions():
             raise SchemaError(_newer(before))
         config = _config()
         config.attributes["connection"] = connection
@@ -64,8 +74,7 @@ def require_head(connection: Connection) -> None:
         return
     if found is None:
         raise SchemaError("the store is empty: run tocsin migrate")
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if found in known:
+    if found in revisions():
         raise SchemaError(f"the store's schema is at {found}, this version needs {head()}: run tocsin migrate")
     raise SchemaError(_newer(found))
 
