@@ -10,8 +10,9 @@ from sqlalchemy import Connection, delete, select
 
 from gateway import credit, text, turns
 from gateway.draft import Draft, Leg, Recipient, Request, Way
-from gateway.intake import EXPANSION, Filler, Rows, current_holds
+from gateway.intake import EXPANSION, Filler, Rows, current_holds, long_addresses
 from gateway.message import Channel, Origin
+from gateway.references import References
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
 
@@ -39,7 +40,8 @@ def expand_next(connection: Connection, identifiers: Identifiers) -> Expanded | 
     wanted = sum(1 + draft.parts(leg) for leg in draft.legs)
     holds = current_holds(connection, [chunk.account_id])
     rows = Rows()
-    filler = Filler(draft, rows, order, holds, iter(identifiers.take(connection, wanted)))
+    references = References(connection, long_addresses([draft]))
+    filler = Filler(draft, rows, order, holds, iter(identifiers.take(connection, wanted)), references)
     filler.add_deliveries(chunk.message_id, draft.legs, credit.Reserved(chunk.units, chunk.allotment, chunk.period))
     connection.execute(delete(_chunk).where(_chunk.c.message_id == chunk.message_id, _chunk.c.n == chunk.n))
     rows.write(connection)

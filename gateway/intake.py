@@ -17,8 +17,10 @@ from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 from gateway import credit
 from gateway.draft import Draft, Leg, Recipient
 from gateway.failure import RefusedError
+from gateway.references import References
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
+from gateway.text import Cut
 from gateway.turns import Turns
 
 #: Above this many recipients a message is stored with a compact list, which a background job expands.
@@ -117,6 +119,7 @@ def submit_many(
     )
     need = sum(1 + len(draft.legs) + sum(map(draft.parts, draft.legs)) for draft in drafts if not _compact(draft))
     ids = iter(identifiers.take(connection, need + sum(map(_compact, drafts))))
+    references = References(connection, long_addresses(drafts))
     rows = Rows()
     answers: list[Taken | RefusedError] = []
     for draft in drafts:
@@ -125,7 +128,7 @@ def submit_many(
             answers.append(RefusedError("this account does not exist any more"))
             continue
         try:
-            filler = Filler(draft, rows, turns, holds, ids)
+            filler = Filler(draft, rows, turns, holds, ids, references)
             answers.append(_submit(filler, purse, standing))
         except RefusedError as refused:
             answers.append(refused)
@@ -133,6 +136,11 @@ def submit_many(
     turns.save()
     credit.save(connection, purses.values())
     return answers
+
+
+def long_addresses(drafts: Iterable[Draft]) -> Iterator[str]:
+    """The numbers that get a message of several parts."""
+    return (leg.recipient.address for draft in drafts for leg in draft.legs if draft.parts(leg) > 1)
 
 
 def _compact(draft: Draft) -> bool:
@@ -232,6 +240,7 @@ class Filler:
     turns: Turns
     holds: Holds
     ids: Iterator[int]
+    references: References
 
     def add_message(self, message: int, recipients: int) -> None:
         request = self.draft.request
@@ -287,8 +296,12 @@ class Filler:
             state, rank = ("held", None) if held is not None else ("queued", self._rank(leg.route, parts))
             if held is not None:
                 held_back[held] += parts
-            for n, payload in enumerate(cut.payloads(delivery)):
-                drawn = min(leg.price, allotment)
+            reference = self._reference(leg, cut, delivery)
+            payloads = cut.payloads(reference or 0)
+            # In one piece, for message_payload, it is still charged as the segments a handset counts.
+            price = leg.price * (parts // len(payloads))
+            for n, payload in enumerate(payloads):
+                drawn = min(price, allotment)
                 allotment -= drawn
                 self.rows.segment.append(
                     {
@@ -297,7 +310,7 @@ class Filler:
                         "message_id": message,
                         "account_id": self.draft.request.account,
                         "n": n + 1,
-                        "parts": parts,
+                        "parts": len(payloads),
                         "channel": leg.recipient.channel.value,
                         "address": leg.recipient.address,
                         "route": leg.route,
@@ -308,8 +321,10 @@ class Filler:
                         "attempts": 0,
                         "payload": payload,
                         "data_coding": cut.data_coding,
-                        "udhi": parts > 1,
-                        "units": leg.price,
+                        "udhi": cut.udhi,
+                        "concat": cut.concat if parts > 1 else "",
+                        "reference": reference,
+                        "units": price,
                         "allotment": drawn,
                         "period": reserved.period if drawn else None,
                         "urgent": self.draft.request.urgent,
@@ -322,6 +337,12 @@ class Filler:
             event = {"message_id": message, "segment_id": None, "at": self.draft.created, "what": "held"}
             self.rows.event.append({**event, "detail": detail})
         return added
+
+    def _reference(self, leg: Leg, cut: Cut, delivery: int) -> int | None:
+        """What ties the parts of this delivery together; None where nothing has to."""
+        if len(cut.parts) == 1 or cut.concat == "payload":
+            return None
+        return self.references.take(leg.recipient.address, delivery, bits=8 if cut.concat == "udh8" else 16)
 
     def _rank(self, route: str, parts: int) -> int | None:
         """The first rank of new segments; none where they wait for their time."""

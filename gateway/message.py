@@ -117,7 +117,10 @@ class Claimed:
     """One segment taken from the queue: everything a transport needs to say it, and nothing it must look up.
 
     `payload` is the exact `short_message` of an SMS (user data header included, GSM 7-bit unpacked, one septet an
-    octet), at most 140 octets in UCS-2 or 160 in GSM 7-bit. `seconds_left` counts down to the end of the validity.
+    octet), at most 140 octets in UCS-2 or 160 in GSM 7-bit. `concat` is how parts are tied together (`udh8`, `udh16`,
+    whose header is in the payload, `sar`, whose fields the link adds, with `reference`, `n` and `of`; `payload`, where
+    the whole text is in one piece for message_payload), empty for a message of one part. `seconds_left` counts down to
+    the end of the validity.
     """
 
     id: int
@@ -134,3 +137,5 @@ class Claimed:
     resent: bool
     urgent: bool
     seconds_left: float
+    concat: str = ""
+    reference: int = 0

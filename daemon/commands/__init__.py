@@ -165,7 +165,7 @@ def _expected(error: Exception) -> int | None:
     for module, name, code in (
         ("gateway.failure", "RefusedError", 1),
         ("daemon.config.faults", "ConfigurationError", 2),
-        ("gateway.store.engine", "StoreError", 1),
+        ("gateway.store.errors", "StoreError", 1),
         ("gateway.store.engine", "UnusableUrlError", 2),
         ("daemon.readiness", "ActivationError", 1),
     ):

@@ -20,7 +20,7 @@ from gateway import claims
 from gateway.failure import RefusedError
 from gateway.message import Channel
 from gateway.store import durability, schema
-from gateway.store.engine import StoreError, explain
+from gateway.store.errors import StoreError, explain
 from gateway.store.store import Store
 
 app = new_app()

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import typer
-from sqlalchemy.engine import URL
 
 from daemon import config
 from daemon.config import Configuration
 from gateway import verbs
 from gateway.failure import RefusedError
 from gateway.store import migrate, wake
-from gateway.store.engine import StoreError, open_engine, parse_url
+from gateway.store.engine import open_engine, parse_url
 from gateway.store.store import Store
 
 
@@ -32,9 +30,7 @@ def utc_now() -> datetime:
 @contextlib.contextmanager
 def store_of(settings: Configuration) -> Iterator[Store]:
     """The configured store, with the schema this version needs. `StoreError` says what to do where it is not so."""
-    url = parse_url(settings.store.url.get_secret_value())
-    require_file(url)
-    store = verbs.open_store(open_engine(url, connections=2))
+    store = verbs.open_store(open_engine(parse_url(settings.store.url.get_secret_value()), connections=2))
     try:
         store.read_now(migrate.require_head)
         yield store
@@ -54,23 +50,6 @@ def message_id(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
         raise RefusedError(f"{text!r} is no id of a message or a segment: tocsin message list shows them")
     return int(text)
-
-
-def require_file(url: URL) -> None:
-    """An SQLite file that is not there must not come to be by looking at it."""
-    if url.get_backend_name() != "sqlite":
-        return
-    path = Path(url.database or "")
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        raise StoreError(f"there is no store at {path} yet: run tocsin migrate") from None
-    except OSError as error:
-        raise StoreError(f"the store at {path} cannot be reached: {(error.strerror or str(error)).lower()}") from None
-    if not path.is_file():
-        raise StoreError(f"{path} is no file: the store's URL must name one")
-    if not found.st_size:
-        raise StoreError(f"the store at {path} is empty: run tocsin migrate")
 
 
 def wake_daemons(store: Store) -> None:

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy.exc import DBAPIError
 
-from gateway.store.engine import StoreError
-
-# Alembic is loaded only to migrate: looking whether it is needed is in the way of every command.
-if TYPE_CHECKING:
-    from alembic.config import Config
+from gateway.store.engine import create_file, is_sqlite
+from gateway.store.errors import StoreError, explain
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 class SchemaError(StoreError):
     """The store's schema is not the one this version needs; `str()` says which command to run."""
-
-
-def _config() -> Config:
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    return config
 
 
 def revisions() -> list[str]:
@@ -49,9 +38,21 @@ def current(connection: Connection) -> str | None:
 def migrate(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
     """Bring the schema to `revision`; what it was and what it is now. Safe to run again, and by two at once.
 
-    Everything happens in one transaction: on SQLite under its write lock, on PostgreSQL under an advisory lock.
+    Everything happens in one transaction: on SQLite under its write lock, on PostgreSQL under an advisory lock. The
+    file of an SQLite store is made where there is none. `StoreError` where it cannot be done, and then nothing was.
     """
+    if is_sqlite(engine):
+        create_file(engine)
+    try:
+        return _migrate(engine, revision)
+    except DBAPIError as error:
+        raise StoreError(explain(error)) from error
+
+
+def _migrate(engine: Engine, revision: str) -> tuple[str | None, str]:
+    # Loaded only here: looking whether there is anything to migrate is in the way of every command.
     from alembic import command
+    from alembic.config import Config
 
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
@@ -59,7 +60,8 @@ def migrate(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
         before = current(connection)
         if before is not None and before not in revisions():
             raise SchemaError(_newer(before))
-        config = _config()
+        config = Config()
+        config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         after = current(connection)
