@@ -4,7 +4,8 @@
 //        [--throttle-every N] [--rate N] [--silent N] [--drop-every N] [--by text|to|both] [--quiet]
 //
 // Speaks JSON, one line each. On stdout first {"event":"listening","port"}; then, unless --quiet, {"event":"bind"…},
-// {"event":"submit","text","to","from","id","status","data_coding","esm_class","udh",…} for each submit_sm.
+// {"event":"submit","text","to","from","id","status","data_coding","esm_class","udh",…} for each submit_sm;
+// "at" is when it came, in nanoseconds of the machine's monotonic clock.
 // --throttle answers the first N by ESME_RTHROTTLED, --throttle-every each Nth; --rate what exceeds N a second;
 // --silent leaves the first N unanswered; --drop-every destroys the connection at each Nth, unanswered.
 //
@@ -68,6 +69,7 @@ function statusOf() {
 }
 
 function submitted(session, pdu) {
+  const at = Number(process.hrtime.bigint());
   total.submits++;
   if (options.dropEvery && total.submits % options.dropEvery === 0) { total.dropped++; return session.destroy(); }
   const payload = pdu.short_message && pdu.short_message.message.length ? pdu.short_message : pdu.message_payload;
@@ -89,7 +91,7 @@ function submitted(session, pdu) {
       event: 'submit', text, to: pdu.destination_addr, from: pdu.source_addr, id, status, udh,
       data_coding: pdu.data_coding, esm_class: pdu.esm_class, registered_delivery: pdu.registered_delivery,
       reference: pdu.user_message_reference, dest_ton: pdu.dest_addr_ton, source_ton: pdu.source_addr_ton,
-      priority: pdu.priority_flag, protocol: pdu.protocol_id,
+      priority: pdu.priority_flag, protocol: pdu.protocol_id, at,
     });
   }
   if (silent) return;
