@@ -44,8 +44,7 @@ async def rounds(
             await daemon.kill()
         await daemon.start()
         pouring = asyncio.create_task(senders.pour())
-        enough = len(senders.taken) + chance.randrange(MAILS)
-        await until(lambda enough=enough: pouring.done() or len(senders.taken) >= enough)
+        await senders.has_taken(len(senders.taken) + chance.randrange(MAILS), pouring)
         await asyncio.sleep(chance.uniform(0, 0.05))
         await daemon.kill()
         await pouring

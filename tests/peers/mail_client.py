@@ -125,6 +125,15 @@ class Senders:
         self.taken: dict[int, tuple[Mail, str]] = {}
         self.refused: list[str] = []  # every 4yz and 5yz reply, in order
         self.tries = 0
+        self._news = asyncio.Event()
+
+    async def has_taken(self, count: int, pouring: asyncio.Task[bool]) -> None:
+        """Returns once this many mails were taken, or `pouring` is at its end."""
+        while len(self.taken) < count and not pouring.done():
+            self._news.clear()
+            news = asyncio.ensure_future(self._news.wait())
+            await asyncio.wait({news, pouring}, return_when=asyncio.FIRST_COMPLETED)
+            news.cancel()
 
     async def pour(self, connections: int = 4) -> bool:
         """Send what is left, until all is answered or the server is gone; whether nothing is left."""
@@ -152,6 +161,7 @@ class Senders:
             await connection.close()
 
     def _note(self, mail: Mail, reply: str) -> None:
+        self._news.set()
         if reply.startswith("250"):
             self.taken[mail.n] = (mail, reply.split()[-1])
             return
