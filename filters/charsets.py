@@ -128,8 +128,10 @@ def decode(octets: bytes, label: str = "") -> str:
     name = codec(label)
     if name in (None, "utf_8", "cp1252") and octets.isascii():
         return octets.decode("ascii")
-    if name is None and octets[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        name = "utf_16"
+    if octets[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        name = name or "utf_16"
+    elif name == "utf_16":  # no byte order mark: RFC 2781 section 4.3 says big-endian, Windows is not
+        name = "utf_16_be" if octets[::2].count(0) >= octets[1::2].count(0) else "utf_16_le"
     if name not in (None, "utf_8"):
         try:
             return _SURROGATES.sub("\ufffd", octets.decode(name))

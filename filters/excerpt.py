@@ -18,6 +18,7 @@ _ATTRIBUTION_VERB = re.compile(
     r".{0,80}:\s*\Z",
     re.DOTALL | re.IGNORECASE,
 )
+_OPENING = re.compile(r"(on|le|op|am|el|il|den|em)\s", re.IGNORECASE)
 _DATE_OR_ADDRESS = re.compile(r"\d{1,4}[-./\s]|@")
 _ORIGINAL = re.compile(
     r"\s*[-_*=]{2,}\s*("
@@ -141,6 +142,7 @@ def _without_attribution(lines: list[str]) -> list[str]:
     end = len(lines)
     while end and not lines[end - 1].strip():
         end -= 1
+    likely: int | None = None
     for length in range(1, _ATTRIBUTION_LINES + 1):
         start = end - length
         if start < 0 or not lines[start].strip():
@@ -148,12 +150,13 @@ def _without_attribution(lines: list[str]) -> list[str]:
         joined = " ".join(line.strip() for line in lines[start:end])
         if len(joined) > 400 or not joined.endswith(":"):
             break
+        verb = _ATTRIBUTION_VERB.search(joined)
         alone = start == 0 or not lines[start - 1].strip()
-        if _ATTRIBUTION_VERB.search(joined) and (alone or _DATE_OR_ADDRESS.search(joined)):
+        if (verb and _OPENING.match(joined)) or (alone and likely is None and (verb or _ATTRIBUTION.search(joined))):
             return lines[:start]
-        if alone and _ATTRIBUTION.search(joined):
-            return lines[:start]
-    return lines[:end]
+        if verb and likely is None and _DATE_OR_ADDRESS.search(joined):
+            likely = start  # unless a line above begins it
+    return lines[: end if likely is None else likely]
 
 
 def _without_signature(lines: list[str]) -> list[str]:

@@ -29,7 +29,7 @@ _CHARSET = re.compile(r"charset(?:\*\d*\*?)?\s*=\s*\"?([^\s;\"]*)\"?", re.IGNORE
 _EXTENDED = re.compile(r"(\*\s*=\s*\"?)([^'\";\s]*)(?=')")
 
 _ADDRESSES = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
-_ONCE = frozenset({"date", "message-id", "subject", "mime-version"})
+_ONCE = frozenset({"date", "subject"})
 _MIME = frozenset({"content-type", "content-transfer-encoding", "content-disposition", "content-id"})
 
 

@@ -29,6 +29,7 @@ logging.getLogger("mailparser").setLevel(logging.CRITICAL + 1)
 log = logging.getLogger(__name__)
 
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,995}>")
+_KEYWORD = re.compile(r"[A-Za-z-]+")
 _OWNER = re.compile(r";\s*owner-email\s*=\s*\"?\s*([^\s\";]+)", re.IGNORECASE)
 _BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
 _ROBOTS = frozenset({"mailer-daemon", "mail-daemon"})
@@ -110,7 +111,8 @@ class Mail:
     @property
     def auto_submitted(self) -> str:
         """The keyword of Auto-Submitted in lower case (RFC 3834 section 5, RFC 5436 section 2.7.1), or empty."""
-        return self._first("auto-submitted").partition(";")[0].strip().lower()
+        found = _KEYWORD.match(self._first("auto-submitted"))
+        return found[0].lower() if found else ""
 
     @property
     def owner_email(self) -> str:
@@ -182,7 +184,7 @@ def _message_id(value: str) -> str:
     if found:
         return found[0]
     bare = value.strip("<> ")
-    return f"<{bare}>" if "@" in bare and " " not in bare and len(bare) < 996 else ""
+    return f"<{bare}>" if "@" in bare[1:-1] and " " not in bare and len(bare) < 996 else ""
 
 
 def _addresses(parser: mailparser.MailParser | None, name: str, values: _Values) -> tuple[Address, ...]:

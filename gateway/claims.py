@@ -62,6 +62,8 @@ _TAKEN = (
     _segment.c.payload,
     _segment.c.data_coding,
     _segment.c.udhi,
+    _segment.c.concat,
+    _segment.c.reference,
     _segment.c.attempts,
     _segment.c.resent,
     _segment.c.urgent,
@@ -115,6 +117,8 @@ def _claimed(row: Any, now: datetime) -> Claimed:
         resent=row.resent,
         urgent=row.urgent,
         seconds_left=(row.expires - now).total_seconds(),
+        concat=row.concat,
+        reference=row.reference or 0,
     )
 
 

@@ -7,6 +7,7 @@ Who comes again with the same key gets the message that stands; recipients that 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +17,10 @@ from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 from gateway import credit
 from gateway.draft import Draft, Leg, Recipient
 from gateway.failure import RefusedError
+from gateway.references import References
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
+from gateway.text import Cut
 from gateway.turns import Turns
 
 #: Above this many recipients a message is stored with a compact list, which a background job expands.
@@ -76,6 +79,7 @@ class Rows:
 
     message: list[dict[str, Any]] = field(default_factory=list)
     seen: list[dict[str, Any]] = field(default_factory=list)
+    event: list[dict[str, Any]] = field(default_factory=list)
     delivery: list[dict[str, Any]] = field(default_factory=list)
     segment: list[dict[str, Any]] = field(default_factory=list)
     chunk: list[dict[str, Any]] = field(default_factory=list)
@@ -86,6 +90,7 @@ class Rows:
         for table, rows in (
             (schema.chunk, self.chunk),
             (schema.delivery, self.delivery),
+            (schema.event, self.event),
             (schema.message, self.message),
             (schema.seen, self.seen),
             (schema.segment, self.segment),
@@ -114,6 +119,7 @@ def submit_many(
     )
     need = sum(1 + len(draft.legs) + sum(map(draft.parts, draft.legs)) for draft in drafts if not _compact(draft))
     ids = iter(identifiers.take(connection, need + sum(map(_compact, drafts))))
+    references = References(connection, long_addresses(drafts))
     rows = Rows()
     answers: list[Taken | RefusedError] = []
     for draft in drafts:
@@ -122,7 +128,7 @@ def submit_many(
             answers.append(RefusedError("this account does not exist any more"))
             continue
         try:
-            filler = Filler(draft, rows, turns, holds, ids)
+            filler = Filler(draft, rows, turns, holds, ids, references)
             answers.append(_submit(filler, purse, standing))
         except RefusedError as refused:
             answers.append(refused)
@@ -132,28 +138,43 @@ def submit_many(
     return answers
 
 
+def long_addresses(drafts: Iterable[Draft]) -> Iterator[str]:
+    """The numbers that get a message of several parts."""
+    return (leg.recipient.address for draft in drafts for leg in draft.legs if draft.parts(leg) > 1)
+
+
 def _compact(draft: Draft) -> bool:
     return len(draft.legs) > COMPACT
 
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """What the operator holds: routes by name, accounts by id."""
+    """What the operator holds: routes by name, accounts and messages by id."""
 
     routes: frozenset[str]
     accounts: frozenset[int]
+    messages: frozenset[int] = frozenset()
+
+    def why(self, route: str, account: int, message: int) -> str | None:
+        """What of these is held, in words; None where nothing is."""
+        if route in self.routes:
+            return f"route {route} is held"
+        if account in self.accounts:
+            return "the account is held"
+        return "the message is held" if message in self.messages else None
 
 
 def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
     """The standing holds, as far as they concern these accounts."""
     rows = connection.execute(_HOLDS).all()
     routes = frozenset(row.name for row in rows if row.kind == "route")
+    messages = frozenset(int(row.name) for row in rows if row.kind == "message")
     names = [row.name for row in rows if row.kind == "account"]
     if not names:
-        return Holds(routes, frozenset())
+        return Holds(routes, frozenset(), messages)
     account = schema.account
     held = select(account.c.id).where(account.c.id.in_(list(accounts)), account.c.name.in_(names))
-    return Holds(routes, frozenset(connection.execute(held).scalars()))
+    return Holds(routes, frozenset(connection.execute(held).scalars()), messages)
 
 
 def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[int, bytes], _Standing]:
@@ -219,6 +240,7 @@ class Filler:
     turns: Turns
     holds: Holds
     ids: Iterator[int]
+    references: References
 
     def add_message(self, message: int, recipients: int) -> None:
         request = self.draft.request
@@ -255,6 +277,7 @@ class Filler:
     ) -> list[tuple[int, Recipient, int]]:
         allotment = reserved.allotment
         added = []
+        held_back: Counter[str] = Counter()
         for leg in legs:
             delivery = next(self.ids)
             way = self.draft.ways[leg.route]
@@ -269,9 +292,16 @@ class Filler:
                 }
             )
             parts = len(cut.parts)
-            state, rank = self._place(leg.route, parts)
-            for n, payload in enumerate(cut.payloads(delivery)):
-                drawn = min(leg.price, allotment)
+            held = self.holds.why(leg.route, self.draft.request.account, message)
+            state, rank = ("held", None) if held is not None else ("queued", self._rank(leg.route, parts))
+            if held is not None:
+                held_back[held] += parts
+            reference = self._reference(leg, cut, delivery)
+            payloads = cut.payloads(reference or 0)
+            # In one piece, for message_payload, it is still charged as the segments a handset counts.
+            price = leg.price * (parts // len(payloads))
+            for n, payload in enumerate(payloads):
+                drawn = min(price, allotment)
                 allotment -= drawn
                 self.rows.segment.append(
                     {
@@ -280,7 +310,7 @@ class Filler:
                         "message_id": message,
                         "account_id": self.draft.request.account,
                         "n": n + 1,
-                        "parts": parts,
+                        "parts": len(payloads),
                         "channel": leg.recipient.channel.value,
                         "address": leg.recipient.address,
                         "route": leg.route,
@@ -291,8 +321,10 @@ class Filler:
                         "attempts": 0,
                         "payload": payload,
                         "data_coding": cut.data_coding,
-                        "udhi": parts > 1,
-                        "units": leg.price,
+                        "udhi": cut.udhi,
+                        "concat": cut.concat if parts > 1 else "",
+                        "reference": reference,
+                        "units": price,
                         "allotment": drawn,
                         "period": reserved.period if drawn else None,
                         "urgent": self.draft.request.urgent,
@@ -300,16 +332,24 @@ class Filler:
                     }
                 )
             added.append((delivery, leg.recipient, parts))
+        for why, count in held_back.items():
+            detail = f"{count} segment{'s' if count != 1 else ''}: {why}"
+            event = {"message_id": message, "segment_id": None, "at": self.draft.created, "what": "held"}
+            self.rows.event.append({**event, "detail": detail})
         return added
 
-    def _place(self, route: str, parts: int) -> tuple[str, int | None]:
-        """The state a new segment begins in, and the first rank where it is ready."""
+    def _reference(self, leg: Leg, cut: Cut, delivery: int) -> int | None:
+        """What ties the parts of this delivery together; None where nothing has to."""
+        if len(cut.parts) == 1 or cut.concat == "payload":
+            return None
+        return self.references.take(leg.recipient.address, delivery, bits=8 if cut.concat == "udh8" else 16)
+
+    def _rank(self, route: str, parts: int) -> int | None:
+        """The first rank of new segments; none where they wait for their time."""
         request = self.draft.request
-        if route in self.holds.routes or request.account in self.holds.accounts:
-            return "held", None
         if self.draft.due is not None:
-            return "queued", None
-        return "queued", self.turns.take(route, request.account, parts, urgent=request.urgent)
+            return None
+        return self.turns.take(route, request.account, parts, urgent=request.urgent)
 
     def add_chunks(self, message: int, legs: Sequence[Leg], reserved: credit.Reserved) -> None:
         allotment = reserved.allotment

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from gateway import credit, reports, retry
+from gateway import credit, peer_ids, reports, retry
 from gateway.claims import EXPIRING, MOST
 from gateway.message import PAID, RETURNED, State, may_become
 from gateway.store import schema
@@ -41,7 +41,8 @@ class Settled:
     failed: tuple[int, ...]
 
 
-_COLUMNS = (
+#: What `Book` must know of a segment.
+COLUMNS = (
     _segment.c.id,
     _segment.c.delivery_id,
     _segment.c.message_id,
@@ -58,10 +59,10 @@ _COLUMNS = (
     _segment.c.parts,
 )
 _BY_ID = (
-    select(*_COLUMNS).where(_segment.c.id.in_(bindparam("ids", expanding=True))).order_by(_segment.c.id)
+    select(*COLUMNS).where(_segment.c.id.in_(bindparam("ids", expanding=True))).order_by(_segment.c.id)
 ).with_for_update()
 _SIBLINGS = (
-    select(*_COLUMNS)
+    select(*COLUMNS)
     .where(
         _segment.c.message_id.in_(bindparam("messages", expanding=True)),
         _segment.c.delivery_id.in_(bindparam("deliveries", expanding=True)),
@@ -78,6 +79,7 @@ _SAVE = (
         due=bindparam("to_due"),
         attempts=bindparam("to_attempts"),
         peer_id=bindparam("to_peer_id"),
+        peer_key=bindparam("to_peer_key"),
         finished=bindparam("to_finished"),
         node=None,
     )
@@ -115,6 +117,7 @@ class Book:
             "to_due": due,
             "to_attempts": row.attempts if attempts is None else attempts,
             "to_peer_id": peer_id,
+            "to_peer_key": peer_ids.fold(peer_id) if peer_id else None,
             "to_finished": self.now if to in PAID or to in RETURNED else None,
         }
         if to in PAID and State(row.state) not in PAID:
@@ -285,7 +288,7 @@ def _cancel_siblings(connection: Connection, book: Book) -> None:
 # The end of validity, and the operator's hand ------------------------------------------------------------------------
 
 _OVER = (
-    select(*_COLUMNS)
+    select(*COLUMNS)
     .where(EXPIRING, _segment.c.expires <= bindparam("now_is"))
     .order_by(_segment.c.expires, _segment.c.id)
     .limit(MOST)

@@ -9,8 +9,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
-from gateway.store.engine import StoreError
+from gateway.store.engine import create_file, is_sqlite
+from gateway.store.errors import StoreError, explain
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -40,8 +42,18 @@ def current(connection: Connection) -> str | None:
 def migrate(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
     """Bring the schema to `revision`; what it was and what it is now. Safe to run again, and by two at once.
 
-    Everything happens in one transaction: on SQLite under its write lock, on PostgreSQL under an advisory lock.
+    Everything happens in one transaction: on SQLite under its write lock, on PostgreSQL under an advisory lock. The file
+    of an SQLite store is made where there is none. `StoreError` where it cannot be done, and then nothing was.
     """
+    if is_sqlite(engine):
+        create_file(engine)
+    try:
+        return _migrate(engine, revision)
+    except DBAPIError as error:
+        raise StoreError(explain(error)) from error
+
+
+def _migrate(engine: Engine, revision: str) -> tuple[str | None, str]:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7463115)")

@@ -1,4 +1,4 @@
-"""What journeys share: the peers they need, and where a daemon lives."""
+"""What journeys share: the peers they need, each stopped after the test that asked for it, and where a daemon lives."""
 
 from __future__ import annotations
 
@@ -9,12 +9,29 @@ import pytest
 from peers.daemon_process import DaemonProcess
 from peers.ledgers import Books, add_payers
 from peers.node_smpp import NodeSmpp
+from peers.postfix import Postfix
 from peers.presence import require
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("peer"):
         require(mark.args[0])
+
+
+@pytest.fixture
+def postfix() -> Iterator[Callable[[str], Postfix]]:
+    """Start a Postfix that relays sms.example.org to a next hop: `postfix("inet:127.0.0.1:24")`."""
+    started: list[Postfix] = []
+
+    def start(next_hop: str) -> Postfix:
+        made = Postfix(next_hop)
+        started.append(made)
+        made.start()
+        return made
+
+    yield start
+    for one in started:
+        one.stop()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ async def rounds(
     senders = Senders(daemon.smtp)
     for n in range(count):
         daemon.route["window"] = (10, 50)[n % 2]
-        await centre.set(delay=chance.choice((0, 0, 5, 30)))
+        await centre.order("set", delay=chance.choice((0, 0, 5, 30)))
         senders.left += islice(stream, MAILS - len(senders.left))
         chance.shuffle(senders.left)
         if n % 5 == 4:  # now and then it dies while it starts, too
@@ -48,7 +48,7 @@ async def rounds(
         await asyncio.sleep(chance.uniform(0, 0.05))
         await daemon.kill()
         await pouring
-    await centre.set(delay=0)
+    await centre.order("set", delay=0)
     await daemon.start()
     while not await senders.pour():
         pass
@@ -87,9 +87,7 @@ async def test_with_park_nothing_comes_twice(
     daemon = serve([operator(centre.port, on_unknown="park", unknown_wait="PT1S")])
     senders = await rounds(daemon, centre, books, random.Random(seed), count=count)
     check_taken(senders, books)
-    report = await centre.report()
-    counts = report.counts()
-    assert report.faults == []
+    counts = await centre.accepted()
     assert [key for key, times in counts.items() if times > 1] == []
     segments = books.segments()
     states = Counter(one.state for one in segments)
@@ -115,7 +113,7 @@ async def test_with_resend_everything_comes(serve: SERVE, centre: NodeSmpp, book
     await until(lambda: not (books.states().keys() & OPEN), 60, books.states)
     assert await daemon.stop() == 0, daemon.said()
     check_taken(senders, books)
-    counts = (await centre.report()).counts()
+    counts = await centre.accepted()
     segments = books.segments()
     assert {one.state for one in segments} <= PAID
     assert [one for one in segments if not counts[one.key]] == []

@@ -22,7 +22,7 @@ _OPERATOR = {"name": "operator", "channels": ["sms"], "transport": "smpp", "host
 
 
 def free_port() -> int:
-    """A port nobody listens at, below those the kernel lends to outgoing connections: it stays free while we are away."""
+    """A port nobody listens at, below those the kernel lends to clients: it stays free while we are away."""
     chance = random.SystemRandom()
     while True:
         port = chance.randrange(15000, 32000)

@@ -22,8 +22,14 @@ def _postgresql() -> bool:
     return any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb") is not None
 
 
+def _postfix() -> bool:
+    # It changes to its own users, which only root may.
+    return shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None and os.geteuid() == 0
+
+
 PEERS: Mapping[str, Callable[[], bool]] = {
     "node-smpp": lambda: shutil.which("node") is not None and NODE_SMPP.is_dir(),
+    "postfix": _postfix,
     "postgresql": _postgresql,
     "tshark": _command("tshark", "tcpdump"),
 }

@@ -1,210 +1,200 @@
-// An SMS centre of node-smpp, for the journeys: it lives through whatever the daemon does, and counts what it got.
+// An SMS centre made of node-smpp, which nobody here wrote: the sink of the journeys, the crash runs and the benchmarks.
 //
-// It takes orders, one JSON object a line on its standard input, and answers each by one line:
-//   {"do": "set", ...}              changes how it behaves, see `behaviour`
-//   {"do": "wait", "count": n}      answers once n submit_sm have come in all
-//   {"do": "wait_answered", "count": n}   ... once n deliver_sm of ours were answered by ESME_ROK
-//   {"do": "report"}                everything it got, in order, and its counters
-//   {"do": "release"}               answers what `hold` kept
-//   {"do": "drop"}                  cuts every connection, without a word
-//   {"do": "close"}, {"do": "listen"}   stops listening and cuts every connection; listens again at the same port
-//   {"do": "deliver", ...}          sends one deliver_sm with these fields
+//   node tests/peers/sink.js [--port 0] [--password P] [--receipts] [--receipt-delay MS] [--delay MS] [--throttle N]
+//        [--throttle-every N] [--rate N] [--silent N] [--drop-every N] [--by text|to|both] [--quiet]
+//
+// Speaks JSON, one line each. On stdout first {"event":"listening","port"}; then, unless --quiet, {"event":"bind"…},
+// {"event":"submit","text","to","from","id","status","data_coding","esm_class","udh",…} for each submit_sm;
+// "at" is when it came, in nanoseconds of the machine's monotonic clock; and {"event":"receipt","id"} for each answered.
+// --throttle answers the first N by ESME_RTHROTTLED, --throttle-every each Nth; --rate what exceeds N a second;
+// --silent leaves the first N unanswered; --drop-every destroys the connection at each Nth, unanswered.
+//
+// On stdin {"do":"counts"}, {"do":"counts","all":true}, {"do":"throttle","n":30}, {"do":"silent","n":5}, {"do":"drop"},
+// {"do":"unbind"}, {"do":"deliver","from","to","text"}, {"do":"reset"}; {"do":"set","delay":5} changes any option;
+// {"do":"refuse","to","status"} answers one number by this status, {"do":"hold"} keeps answers until {"do":"release"},
+// {"do":"close"} drops all and stops listening until {"do":"listen"}, which listens at the same port again; each of
+// these says {"event":"done","of":…} when it is so. Answers counts, and prints them at SIGTERM, too:
+// {"event":"counts","submits","accepted","unique","doubled":{…},"throttled","silent","dropped","receipts","deferred",
+//  "binds","seconds"}: accepted counts what was answered ESME_ROK, unique the different ones of these (--by what),
+// doubled those accepted more than once; "all" adds every one under "counted"; seconds is from first to last accepted.
 'use strict';
 
 const path = require('path');
 const readline = require('readline');
-const smpp = require(path.join(__dirname, '..', '..', '.peers', 'node_modules', 'smpp'));
+const smpp = require(process.env.NODE_SMPP || path.join(__dirname, '..', '..', '.peers', 'node_modules', 'smpp'));
 
-const behaviour = {
-  delay: 0,          // milliseconds before each answer
-  hold: false,       // keep answers until `release`
-  silent: 0,         // the next n submit_sm are taken and never answered
-  throttle: 0,       // the next n submit_sm are answered by ESME_RTHROTTLED
-  status: {},        // command_status by destination address
-  receipts: false,   // send a receipt for what was accepted
-  bind: 0,           // command_status of the next binds
-  password: null,    // what a bind must say
-};
-
-const got = [];            // every submit_sm: [to, part, parts, data_coding, text, status or null]
-const counters = { binds: 0, receipts: 0, answered: 0, refused: 0, faults: [] };
-const held = [];           // answers kept by `hold`
-const owed = [];           // receipts for which nobody was bound
-const waiting = [];        // orders that wait: [() => boolean, id]
-let ids = 0;
-let port = 0;
-let server = null;
-
-function say(id, answer) {
-  process.stdout.write(JSON.stringify({ id, ...answer }) + '\n');
+const options = { port: 0, by: 'text' };
+for (let words = process.argv.slice(2); words.length;) {
+  const name = words.shift().replace(/^--/, '').replace(/-(.)/g, (_, letter) => letter.toUpperCase());
+  options[name] = words.length && !words[0].startsWith('--') ? words.shift() : true;
+}
+for (const name of ['port', 'receiptDelay', 'delay', 'throttle', 'throttleEvery', 'rate', 'silent', 'dropEvery']) {
+  options[name] = Number(options[name] || 0);
 }
 
-function look() {
-  for (let n = waiting.length - 1; n >= 0; n -= 1) {
-    const [come, id] = waiting[n];
-    if (come()) {
-      waiting.splice(n, 1);
-      say(id, { total: got.length });
-    }
-  }
+const fresh = () => ({ submits: 0, accepted: 0, throttled: 0, silent: 0, dropped: 0, receipts: 0, deferred: 0, binds: 0 });
+let total = fresh();
+let counted = new Map();
+let first = 0, last = 0, second = 0, inSecond = 0, serial = 0;
+const receivers = new Set();
+const refused = new Map();
+let held = null;
+const birth = Date.now().toString(36);
+
+// Lines and PDUs of one turn of the loop go out in one write.
+let lines = [];
+function say(line) {
+  if (!lines.length) setImmediate(() => { process.stdout.write(lines.join('\n') + '\n'); lines = []; });
+  lines.push(JSON.stringify(line));
+}
+function together(session) {
+  if (session.corked) return;
+  session.corked = true;
+  session.socket.cork();
+  setImmediate(() => { session.corked = false; session.socket.uncork(); });
 }
 
-// The concatenation header of a part (3GPP TS 23.040 section 9.2.3.24.1 and .8): [part, parts].
-function partOf(udh) {
-  for (const element of udh || []) {
-    if (element[0] === 0x00) return [element[4], element[3]];
-    if (element[0] === 0x08) return [element[5], element[4]];
-  }
-  return [1, 1];
+function counts(all) {
+  const doubled = {};
+  for (const [key, times] of counted) if (times > 1) doubled[key] = times;
+  const line = { event: 'counts', ...total, unique: counted.size, doubled, seconds: (last - first) / 1000 };
+  if (all) line.counted = Object.fromEntries(counted);
+  return line;
 }
 
 function statusOf(pdu) {
-  if (behaviour.throttle > 0) {
-    behaviour.throttle -= 1;
-    return smpp.ESME_RTHROTTLED;
+  if (refused.has(pdu.destination_addr)) return refused.get(pdu.destination_addr);
+  if (options.throttle > 0) { options.throttle--; return smpp.ESME_RTHROTTLED; }
+  if (options.throttleEvery && total.submits % options.throttleEvery === 0) return smpp.ESME_RTHROTTLED;
+  if (options.rate) {
+    const now = Math.floor(Date.now() / 1000);
+    if (now !== second) { second = now; inSecond = 0; }
+    if (++inSecond > options.rate) return smpp.ESME_RTHROTTLED;
   }
-  return behaviour.status[pdu.destination_addr] || 0;
+  return smpp.ESME_ROK;
 }
 
-function take(session, pdu) {
-  const [part, parts] = partOf(pdu.short_message.udh);
-  const silent = behaviour.silent > 0;
+function submitted(session, pdu) {
+  const at = Number(process.hrtime.bigint());
+  total.submits++;
+  if (options.dropEvery && total.submits % options.dropEvery === 0) { total.dropped++; return session.destroy(); }
+  const payload = pdu.short_message && pdu.short_message.message.length ? pdu.short_message : pdu.message_payload;
+  const text = payload ? payload.message.toString() : '';
+  const udh = payload && payload.udh ? Buffer.concat(payload.udh).toString('hex') : '';
+  const silent = options.silent > 0 && options.silent-- > 0;
   const status = silent ? null : statusOf(pdu);
-  if (silent) behaviour.silent -= 1;
-  got.push([pdu.destination_addr, part, parts, pdu.data_coding, String(pdu.short_message.message), status]);
-  if (!silent) {
-    const answer = () => {
-      const id = status === 0 ? (ids += 1).toString(16).padStart(8, '0') : '';
-      session.send(pdu.response({ command_status: status, message_id: id }));
-      if (status === 0 && behaviour.receipts && pdu.registered_delivery & 1) owe(receipt(pdu, id));
-    };
-    if (behaviour.hold) held.push(answer);
-    else if (behaviour.delay > 0) setTimeout(answer, behaviour.delay);
-    else answer();
+  const id = `${birth}${(++serial).toString(16).padStart(8, '0')}`;
+  if (status === smpp.ESME_ROK) {
+    last = performance.now();
+    if (!total.accepted++) first = last;
+    const key = options.by === 'to' ? pdu.destination_addr : (options.by === 'both' ? `${pdu.destination_addr} ` : '') + udh + text;
+    counted.set(key, (counted.get(key) || 0) + 1);
+  } else {
+    total[silent ? 'silent' : 'throttled']++;
   }
-  look();
-}
-
-function receipt(pdu, id) {
-  const now = new Date().toISOString().replace(/[-T:]/g, '').slice(2, 12);
-  return {
-    source_addr: pdu.destination_addr,
-    destination_addr: pdu.source_addr,
-    esm_class: 4,
-    short_message: `id:${id} sub:001 dlvrd:001 submit date:${now} done date:${now} stat:DELIVRD err:000 text:`,
-  };
-}
-
-function owe(fields) {
-  owed.push(fields);
-  deliver();
-}
-
-function deliver() {
-  const session = server && server.sessions.find((one) => one.bound && one.socket.writable);
-  while (session && owed.length > 0) {
-    const fields = owed.shift();
-    session.unanswered.add(fields);
-    counters.receipts += 1;
-    session.deliver_sm(fields, (answer) => {
-      session.unanswered.delete(fields);
-      if (answer.command_status === 0) {
-        counters.answered += 1;
-        look();
-      } else {
-        counters.refused += 1;
-        setTimeout(() => owe(fields), 200);
-      }
+  if (!options.quiet) {
+    say({
+      event: 'submit', text, to: pdu.destination_addr, from: pdu.source_addr, id, status, udh,
+      data_coding: pdu.data_coding, esm_class: pdu.esm_class, registered_delivery: pdu.registered_delivery,
+      reference: pdu.user_message_reference, dest_ton: pdu.dest_addr_ton, source_ton: pdu.source_addr_ton,
+      priority: pdu.priority_flag, protocol: pdu.protocol_id, at,
     });
   }
-}
-
-function bind(session, pdu) {
-  const wrong = behaviour.password !== null && pdu.password !== behaviour.password;
-  const status = wrong ? smpp.ESME_RINVPASWD : behaviour.bind;
-  session.send(pdu.response({ command_status: status, system_id: 'node-smpp' }));
-  if (status === 0) {
-    session.bound = true;
-    counters.binds += 1;
-    deliver();
-  }
-}
-
-function listen(done) {
-  server = smpp.createServer((session) => {
-    session.bound = false;
-    session.unanswered = new Set();
-    session.on('error', (error) => {
-      // A peer that was killed resets its connection; only what cannot be read is a fault.
-      if (!error.code) counters.faults.push(String(error.message));
-      session.destroy();
-    });
-    session.on('close', () => {
-      owed.push(...session.unanswered);
-      session.unanswered.clear();
-      deliver();
-    });
-    for (const command of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
-      session.on(command, (pdu) => bind(session, pdu));
+  if (silent) return;
+  const answer = () => {
+    together(session);
+    session.send(pdu.response(status ? { command_status: status } : { message_id: id }));
+    if (status === smpp.ESME_ROK && options.receipts && pdu.registered_delivery & 1) {
+      setTimeout(receipt, options.receiptDelay, pdu, id, new Date());
     }
-    session.on('submit_sm', (pdu) => take(session, pdu));
-    session.on('enquire_link', (pdu) => session.send(pdu.response()));
-    session.on('unbind', (pdu) => session.send(pdu.response(), () => session.close()));
-  });
-  server.on('error', (error) => counters.faults.push(String(error.message)));
-  server.listen(port, '127.0.0.1', () => {
-    port = server.address().port;
-    done();
+  };
+  if (held) held.push(answer); else if (options.delay) setTimeout(answer, options.delay); else answer();
+}
+
+const stamp = (date) => date.toISOString().replace(/[-T:]/g, '').slice(2, 12);
+
+function receipt(pdu, id, at) {
+  deliver({
+    source_addr: pdu.destination_addr, source_addr_ton: pdu.dest_addr_ton, source_addr_npi: pdu.dest_addr_npi,
+    destination_addr: pdu.source_addr, dest_addr_ton: pdu.source_addr_ton, dest_addr_npi: pdu.source_addr_npi,
+    esm_class: 4, receipted_message_id: id, message_state: 2,
+    short_message: Buffer.from(`id:${id} sub:001 dlvrd:001 submit date:${stamp(at)} done date:${stamp(new Date())} ` +
+      'stat:DELIVRD err:000 text:'),
+  }, () => { total.receipts++; if (!options.quiet) say({ event: 'receipt', id }); });
+}
+
+// Delivers to whoever receives; what is put off, finds nobody, or is not answered before the connection is lost, is
+// tried again.
+function deliver(fields, done) {
+  const again = () => setTimeout(deliver, 500, fields, done);
+  const session = receivers.values().next().value;
+  if (!session) return again();
+  together(session);
+  session.unanswered.add(again);
+  session.deliver_sm({ ...fields }, (answer) => {
+    session.unanswered.delete(again);
+    if (answer.command_status === smpp.ESME_ROK) return done();
+    total.deferred++;
+    again();
   });
 }
 
-function drop() {
-  for (const session of [...server.sessions]) session.destroy();
+function bound(session, pdu) {
+  if (options.password && pdu.password !== options.password) {
+    session.send(pdu.response({ command_status: smpp.ESME_RINVPASWD }));
+    return;
+  }
+  total.binds++;
+  session.send(pdu.response({ system_id: 'sink' }));
+  if (pdu.command !== 'bind_transmitter') receivers.add(session);
+  if (!options.quiet) say({ event: 'bind', mode: pdu.command.slice(5), system_id: pdu.system_id });
 }
 
-const orders = {
-  set({ id, do: _, ...values }) {
-    Object.assign(behaviour, values);
-    say(id, {});
-  },
-  wait({ id, count }) {
-    waiting.push([() => got.length >= count, id]);
-    look();
-  },
-  wait_answered({ id, count }) {
-    waiting.push([() => counters.answered >= count, id]);
-    look();
-  },
-  report({ id }) {
-    say(id, { got, ...counters, held: held.length, owed: owed.length });
-  },
-  release({ id }) {
-    behaviour.hold = false;
-    for (const answer of held.splice(0)) answer();
-    say(id, {});
-  },
-  drop({ id }) {
-    drop();
-    say(id, {});
-  },
-  close({ id }) {
-    const closing = server;
-    closing.close(() => say(id, {}));
-    drop();
-  },
-  listen({ id }) {
-    listen(() => say(id, { port }));
-  },
-  deliver({ id, do: _, ...fields }) {
-    owe(fields);
-    say(id, {});
-  },
-};
-
-listen(() => say(0, { port }));
-const lines = readline.createInterface({ input: process.stdin });
-lines.on('line', (line) => {
-  const order = JSON.parse(line);
-  orders[order.do](order);
+const server = smpp.createServer((session) => {
+  session.unanswered = new Set();
+  for (const command of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
+    session.on(command, (pdu) => bound(session, pdu));
+  }
+  session.on('submit_sm', (pdu) => submitted(session, pdu));
+  session.on('enquire_link', (pdu) => session.send(pdu.response()));
+  session.on('unbind', (pdu) => { receivers.delete(session); session.send(pdu.response()); session.close(); });
+  session.on('close', () => {
+    receivers.delete(session);
+    for (const again of session.unanswered) again();
+  });
+  session.on('error', () => { receivers.delete(session); session.destroy(); });
 });
-lines.on('close', () => process.exit(0));
+function listen() {
+  server.listen(options.port, '127.0.0.1', () => {
+    options.port = server.address().port;
+    say({ event: 'listening', port: options.port });
+  });
+}
+listen();
+
+const dropAll = () => { for (const session of [...server.sessions]) session.destroy(); };
+const did = (of) => say({ event: 'done', of });
+const verbs = {
+  set: ({ do: _, ...values }) => { Object.assign(options, values); did('set'); },
+  refuse: (order) => { refused.set(order.to, order.status); did('refuse'); },
+  hold: () => { held = held || []; did('hold'); },
+  release: () => { const answers = held || []; held = null; for (const answer of answers) answer(); did('release'); },
+  close: () => { server.close(() => did('close')); dropAll(); },
+  listen,
+  counts: (order) => say(counts(order.all)),
+  throttle: (order) => { options.throttle = order.n; },
+  silent: (order) => { options.silent = order.n; },
+  drop: dropAll,
+  unbind: () => { for (const session of [...server.sessions]) session.unbind(); },
+  reset: () => { total = fresh(); counted = new Map(); first = last = 0; },
+  deliver: (order) => deliver(
+    { source_addr: order.from, source_addr_ton: 1, destination_addr: order.to, short_message: order.text, data_coding: 8 },
+    () => {},
+  ),
+};
+const orders = readline.createInterface({ input: process.stdin });
+orders.on('line', (line) => { const order = JSON.parse(line); verbs[order.do](order); });
+
+process.on('SIGTERM', () => {
+  process.stdout.write(lines.concat(JSON.stringify(counts(false))).join('\n') + '\n', () => process.exit(0));
+});

@@ -105,7 +105,7 @@ def text_fields(text: str) -> dict[str, str]:
     later: dict[str, str] = {}
     found = list(_FIELD.finditer(text))
     into = fields
-    for field, following in zip(found, [*found[1:], None], strict=True):
+    for field, following in zip(found, [*found, None][1:], strict=True):
         name = field[1].lower().replace("_", " ").split()[0].removesuffix("date")
         if name == "text":
             into = later

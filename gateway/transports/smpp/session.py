@@ -170,7 +170,7 @@ class Session:
         self._control: tuple[int, int, float] | None = None  # our bind or unbind: (command, sequence, when)
         self._overdue: set[int] = set()  # timed out; they keep their place in the window until an answer comes
         self._probe: float | None = None  # when we asked by enquire_link, and heard nothing since
-        self._probe_sequence = 0
+        self._probe_sequence: int | None = None
         self._bind_sequence = 0  # the peer's bind that waits for accept or refuse
         self._opened = now
         self._heard = now
@@ -359,8 +359,9 @@ class Session:
             return
         self._control = None
         if command == Command.UNBIND:
-            self._go(Phase.UNBOUND)
-            events.append(Unbound(by_peer=False))
+            if self.phase is Phase.UNBINDING:
+                self._go(Phase.UNBOUND)
+                events.append(Unbound(by_peer=False))
         elif pdu.status != _OK or not isinstance(pdu.body, BindAnswer):
             self._go(Phase.OPEN)
             self.mode = None
@@ -403,7 +404,7 @@ class Session:
     def _peer_unbinds(self, pdu: Pdu, events: list[Event]) -> None:
         self._out.append(codec.encode(Command.UNBIND_RESP, pdu.sequence))
         if self.phase in _WHILE_BOUND:
-            self._go(Phase.UNBOUND)
+            self._go(Phase.UNBOUND)  # where both said goodbye at once, this is the answer to ours, too
             events.append(Unbound(by_peer=True))
         else:
             self._ignored(pdu, f"unbind while {self.phase}", events)
@@ -421,7 +422,7 @@ class Session:
     def _request(self, role: Role, command: Command, message: ShortMessage, now: float) -> int:
         if self.role is not role or not self._may_send():
             raise LocalError(f"no {name_of(command)} by the {self.role} while {self.phase} as {self.mode}")
-        if self.room < 1:
+        if len(self._outstanding) + len(self._overdue) >= self.window:
             raise LocalError(f"the window of {self.window} is full")
         sequence = self._next_sequence()
         self._out.append(codec.encode(command, sequence, _OK, message))
