@@ -42,8 +42,8 @@ def current(connection: Connection) -> str | None:
 def migrate(engine: Engine, revision: str = "head") -> tuple[str | None, str]:
     """Bring the schema to `revision`; what it was and what it is now. Safe to run again, and by two at once.
 
-    Everything happens in one transaction: on SQLite under its write lock, on PostgreSQL under an advisory lock. The file
-    of an SQLite store is made where there is none. `StoreError` where it cannot be done, and then nothing was.
+    Everything happens in one transaction: on SQLite under its write lock, on PostgreSQL under an advisory lock. The
+    file of an SQLite store is made where there is none. `StoreError` where it cannot be done, and then nothing was.
     """
     if is_sqlite(engine):
         create_file(engine)

@@ -163,7 +163,8 @@ def test_an_empty_database_is_refused_with_the_command_to_run(empty: Callable[[]
 def test_two_may_migrate_at_once(empty: Callable[[], Engine]) -> None:
     engine = empty()
     code = (
-        "import sys; from gateway.store.engine import open_engine, parse_url; from gateway.store.migrate import migrate;"
+        "import sys; from gateway.store.engine import open_engine, parse_url;"
+        "from gateway.store.migrate import migrate;"
         "engine = open_engine(parse_url(sys.argv[1])); print('ready', flush=True); sys.stdin.read();"
         "print(*migrate(engine))"
     )
