@@ -231,12 +231,10 @@ class SmppTransport:
     def answered(self, link: Link, answers: Sequence[tuple[Sent, Answered]], now: float) -> None:
         """Settle what the SMS centre answered, and learn from it how fast to go."""
         answered = self._wall()
-        taken = 0
-        latest = 0.0
+        latest: float | None = None
         for sent, answer in answers:
             said = meaning(answer.status, sent.segment.attempts, self._route.status)
             if said.what is Class.ACCEPTED:
-                taken += 1
                 latest = sent.steady
                 self._note_accepted(sent.segment.to, now)
                 result = Result.ACCEPTED
@@ -247,8 +245,8 @@ class SmppTransport:
                 if said.what is Class.SESSION:
                     link.leave(f"the SMS centre says the session is not in order ({said.code} {said.name})")
             self._hub.settled(_outcome(sent, said, result, answer, answered))
-        if taken:
-            self._pace.accepted(latest, now, taken)
+        if latest is not None:
+            self._pace.accepted(latest, now)
             self._place_of(link).backoff.reset()
         self.room_changed()
 
@@ -358,7 +356,7 @@ class SmppTransport:
         place.link = link
         try:
             why = await self._connect(link)
-            return Ending(why) if why else await link.ended
+            return Ending(why) if why else await asyncio.shield(link.ended)
         finally:
             link.finish("the gateway stops")
             place.link = None
