@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from daemon.door import MailRequest, Sender, Taken
-from daemon.envelope import Networks
 from daemon.listener import Listener, ListenSettings
+from daemon.peers import Networks
 from gateway.numbers import sms_number
-from tests.peers.postfix import Postfix, free_port
+
+if TYPE_CHECKING:
+    from peers.postfix import Postfix
 
 pytestmark = pytest.mark.peer("postfix")
 
