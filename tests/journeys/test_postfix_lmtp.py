@@ -7,14 +7,13 @@ import smtplib
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from peers.daemon_process import free_port
+from peers.postfix import Postfix
 
 from daemon.door import MailRequest, Sender, Taken
 from daemon.listener import Listener, ListenSettings
 from daemon.peers import Networks
 from gateway.numbers import sms_number
-
-if TYPE_CHECKING:
-    from peers.postfix import Postfix
 
 pytestmark = pytest.mark.peer("postfix")
 
