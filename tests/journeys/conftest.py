@@ -1,4 +1,4 @@
-"""What journeys share: the peers they need, each stopped after the test that asked for it, and where a daemon lives."""
+"""What journeys share: the peers they need, each stopped after whoever asked for it, and where a daemon lives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         require(mark.args[0])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postfix() -> Iterator[Callable[[str], Postfix]]:
     """Start a Postfix that relays sms.example.org to a next hop: `postfix("inet:127.0.0.1:24")`."""
     started: list[Postfix] = []
