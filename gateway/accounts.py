@@ -276,7 +276,7 @@ def _name(name: str) -> str:
 
 
 def _checked(settings: dict[str, Any], region: str | None) -> dict[str, Any]:
-    """The same settings, normalised; `RefusedError` names the first that cannot be. `region` is the account's so far."""
+    """The same settings, normalised; `RefusedError` names what cannot be. `region` is the account's so far."""
     values = {key: value for key, value in settings.items() if value is not None}
     if "zone" in values:
         _check_zone(values["zone"])
