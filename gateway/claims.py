@@ -6,12 +6,12 @@ a partial index serves only a query whose text implies its condition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
 from gateway import turns
 from gateway.message import Claimed

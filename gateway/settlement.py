@@ -332,7 +332,7 @@ def cancel_siblings(connection: Connection, book: Book) -> None:
                 book.give_back(row, State.CANCELLED, reason, attempts=attempts)
 
 
-# The end of validity, and the end by hand ------------------------------------------------------------------------------
+# The end of validity, and the end by hand ----------------------------------------------------------------------------
 
 _OVER = (
     select(*COLUMNS)
