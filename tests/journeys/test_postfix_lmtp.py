@@ -15,7 +15,7 @@ from daemon.listener import Listener, ListenSettings
 from gateway.numbers import sms_number
 
 if TYPE_CHECKING:
-    from peers.postfix import Postfix
+    from tests.peers.postfix import Postfix
 
 pytestmark = pytest.mark.peer("postfix")
 

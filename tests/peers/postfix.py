@@ -67,7 +67,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    """A running Postfix that relays sms.example.org to `next_hop` (`inet:127.0.0.1:24`) by LMTP, discarding all else."""
+    """A running Postfix that relays sms.example.org to `next_hop` (`inet:127.0.0.1:24`) by LMTP, and no other mail."""
 
     def __init__(self, next_hop: str) -> None:
         # Short, because sockets lie below it, and open to Postfix's own user.
@@ -102,7 +102,7 @@ class Postfix:
         """The lines that match, once there are so many; TimeoutError with the log where that does not come."""
         try:
             async with asyncio.timeout(within):
-                while len(found := re.findall(f".*{pattern}.*", self.log)) < times:
+                while len(found := re.findall(f".*{pattern}.*", self.log)) < times:  # noqa: ASYNC110 - a file
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise TimeoutError(f"{pattern!r} was not logged {times} times:\n{self.log}") from None
