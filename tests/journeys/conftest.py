@@ -19,7 +19,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         require(mark.args[0])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postfix() -> Iterator[Callable[[str], Postfix]]:
     """Start a Postfix that relays sms.example.org to a next hop: `postfix("inet:127.0.0.1:24")`."""
     started: list[Postfix] = []

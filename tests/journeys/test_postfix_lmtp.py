@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import smtplib
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,9 +12,7 @@ from daemon.door import MailRequest, Sender, Taken
 from daemon.envelope import Networks
 from daemon.listener import Listener, ListenSettings
 from gateway.numbers import sms_number
-
-if TYPE_CHECKING:
-    from tests.peers.postfix import Postfix
+from tests.peers.postfix import Postfix, free_port
 
 pytestmark = pytest.mark.peer("postfix")
 
@@ -47,25 +44,34 @@ async def house() -> House:
     return House()
 
 
+@pytest.fixture(scope="module")
+def running(postfix: Callable[[str], Postfix]) -> tuple[Postfix, int]:
+    """A Postfix, and the port it will find our listener at."""
+    port = free_port()
+    return postfix(f"inet:127.0.0.1:{port}"), port
+
+
 @pytest.fixture
-async def relay(house: House, postfix: Callable[[str], Postfix]) -> AsyncIterator[Postfix]:
+async def relay(house: House, running: tuple[Postfix, int]) -> AsyncIterator[Postfix]:
+    postfix, port = running
     settings = ListenSettings("sms.example.org", trusted_networks=Networks.of(["127.0.0.1"]))
     listener = Listener(house, settings, sms_number)
-    (bound,) = await listener.open("lmtp", "127.0.0.1:0")
-    yield await asyncio.to_thread(postfix, f"inet:{bound}")
+    await listener.open("lmtp", f"127.0.0.1:{port}")
+    postfix.turn_the_page()
+    yield postfix
     await listener.drain(5)
 
 
 async def send(relay: Postfix, *recipients: str, text: str = "hello", sender: str = "jean@example.org") -> None:
     def submit() -> None:
         with smtplib.SMTP("127.0.0.1", relay.port, timeout=20) as client:
-            client.sendmail(sender, recipients, f"From: Jean <{sender}>\r\nSubject: s\r\n\r\n{text}\r\n")
+            client.sendmail(sender, recipients, f"From: Jean <{sender}>\r\nSubject: s\r\n\r\n{text}\r\n".encode())
 
     await asyncio.to_thread(submit)
 
 
 async def test_a_mail_becomes_a_request(relay: Postfix, house: House) -> None:
-    await send(relay, GOOD, OTHER, text="déjà vu".encode().decode("latin-1"))
+    await send(relay, GOOD, OTHER, text="déjà vu")
     lines = await relay.logged("status=sent .250 2.0.0 queued as 1", times=2)
     assert len({line.rpartition("(")[2] for line in lines}) == 1
     (request,) = house.taken

@@ -14,8 +14,7 @@ from gateway.failure import RefusedError
 
 if TYPE_CHECKING:
     from daemon.listener import Listener
-
-    from .conftest import House, Send
+    from tests.daemon.listener.conftest import House, Send
 
 MAIL = "From: Jean <jean@example.org>\r\nSubject: s\r\nMessage-ID: <1@example.org>\r\n\r\nhello\r\n"
 

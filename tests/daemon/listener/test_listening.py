@@ -16,8 +16,7 @@ from daemon.envelope import Networks
 
 if TYPE_CHECKING:
     from daemon.listener import Listener
-
-    from .conftest import Connect, House, Start, Wire
+    from tests.daemon.listener.conftest import Connect, House, Start, Wire
 
 
 async def test_a_unix_socket_is_a_peer_of_its_own(start: Start, connect: Connect, house: House, tmp_path: Path) -> None:

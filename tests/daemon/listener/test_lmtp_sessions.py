@@ -9,7 +9,7 @@ import pytest
 from gateway.failure import RefusedError
 
 if TYPE_CHECKING:
-    from .conftest import Connect, House, Start
+    from tests.daemon.listener.conftest import Connect, House, Start
 
 NUMBERS = ("+32475123456", "+32475654321", "+32475111111")
 

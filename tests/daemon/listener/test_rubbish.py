@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.session import Session
-
-from .conftest import House, Wire
+from tests.daemon.listener.conftest import House, Wire
 
 if TYPE_CHECKING:
     from daemon.listener import Listener
-
-    from .conftest import Start
+    from tests.daemon.listener.conftest import Start
 
 WORDS = [
     b"EHLO c",
@@ -100,5 +98,5 @@ async def test_rubbish_does_no_harm(
     assert house.taken[-1].text == "still here"
     assert [record.getMessage() for record in caplog.records] == []
     gc.collect()
-    assert [one for one in gc.get_objects() if isinstance(one, Session)] == []
+    assert [one for one in gc.get_objects() if isinstance(one, Session) and one._listener is listener] == []
     assert {task.get_name() for task in asyncio.all_tasks() if task is not asyncio.current_task()} == set()

@@ -16,11 +16,10 @@ import uvloop
 from daemon.envelope import Networks
 from daemon.listener import Listener, ListenSettings, tls_context
 from gateway.numbers import sms_number
-
-from .conftest import HERE, House, Wire
+from tests.daemon.listener.conftest import HERE, House, Wire
 
 if TYPE_CHECKING:
-    from .conftest import Connect, Start
+    from tests.daemon.listener.conftest import Connect, Start
 
 
 async def test_what_is_offered_is_said(start: Start, connect: Connect) -> None:
