@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from peers.daemon_process import DaemonProcess
-from peers.ledgers import Books, add_payers
-from peers.node_smpp import NodeSmpp
-from peers.postfix import Postfix
-from peers.presence import require
+
+from tests.peers.daemon_process import DaemonProcess
+from tests.peers.ledgers import Books, add_payers
+from tests.peers.node_smpp import NodeSmpp
+from tests.peers.postfix import Postfix
+from tests.peers.presence import require
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
