@@ -67,13 +67,6 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
-def absent() -> str:
-    """Why there is no Postfix to be had here, or empty."""
-    if shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
-        return "postfix is absent"
-    return "" if os.geteuid() == 0 else "postfix needs root"
-
-
 class Postfix:
     """A Postfix that relays sms.example.org to `next_hop` (`inet:127.0.0.1:24`) by LMTP; all else it discards."""
 

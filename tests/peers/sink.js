@@ -5,12 +5,15 @@
 //
 // Speaks JSON, one line each. On stdout first {"event":"listening","port"}; then, unless --quiet, {"event":"bind"…},
 // {"event":"submit","text","to","from","id","status","data_coding","esm_class","udh",…} for each submit_sm;
-// "at" is when it came, in nanoseconds of the machine's monotonic clock.
+// "at" is when it came, in nanoseconds of the machine's monotonic clock; and {"event":"receipt","id"} for each answered.
 // --throttle answers the first N by ESME_RTHROTTLED, --throttle-every each Nth; --rate what exceeds N a second;
 // --silent leaves the first N unanswered; --drop-every destroys the connection at each Nth, unanswered.
 //
 // On stdin {"do":"counts"}, {"do":"counts","all":true}, {"do":"throttle","n":30}, {"do":"silent","n":5}, {"do":"drop"},
-// {"do":"unbind"}, {"do":"deliver","from","to","text"}, {"do":"reset"}. Answers counts, and prints them at SIGTERM, too:
+// {"do":"unbind"}, {"do":"deliver","from","to","text"}, {"do":"reset"}; {"do":"set","delay":5} changes any option;
+// {"do":"refuse","to","status"} answers one number by this status, {"do":"hold"} keeps answers until {"do":"release"},
+// {"do":"close"} drops all and stops listening until {"do":"listen"}, which listens at the same port again; each of
+// these says {"event":"done","of":…} when it is so. Answers counts, and prints them at SIGTERM, too:
 // {"event":"counts","submits","accepted","unique","doubled":{…},"throttled","silent","dropped","receipts","deferred",
 //  "binds","seconds"}: accepted counts what was answered ESME_ROK, unique the different ones of these (--by what),
 // doubled those accepted more than once; "all" adds every one under "counted"; seconds is from first to last accepted.
@@ -34,6 +37,8 @@ let total = fresh();
 let counted = new Map();
 let first = 0, last = 0, second = 0, inSecond = 0, serial = 0;
 const receivers = new Set();
+const refused = new Map();
+let held = null;
 const birth = Date.now().toString(36);
 
 // Lines and PDUs of one turn of the loop go out in one write.
@@ -57,7 +62,8 @@ function counts(all) {
   return line;
 }
 
-function statusOf() {
+function statusOf(pdu) {
+  if (refused.has(pdu.destination_addr)) return refused.get(pdu.destination_addr);
   if (options.throttle > 0) { options.throttle--; return smpp.ESME_RTHROTTLED; }
   if (options.throttleEvery && total.submits % options.throttleEvery === 0) return smpp.ESME_RTHROTTLED;
   if (options.rate) {
@@ -76,7 +82,7 @@ function submitted(session, pdu) {
   const text = payload ? payload.message.toString() : '';
   const udh = payload && payload.udh ? Buffer.concat(payload.udh).toString('hex') : '';
   const silent = options.silent > 0 && options.silent-- > 0;
-  const status = silent ? null : statusOf();
+  const status = silent ? null : statusOf(pdu);
   const id = `${birth}${(++serial).toString(16).padStart(8, '0')}`;
   if (status === smpp.ESME_ROK) {
     last = performance.now();
@@ -102,7 +108,7 @@ function submitted(session, pdu) {
       setTimeout(receipt, options.receiptDelay, pdu, id, new Date());
     }
   };
-  if (options.delay) setTimeout(answer, options.delay); else answer();
+  if (held) held.push(answer); else if (options.delay) setTimeout(answer, options.delay); else answer();
 }
 
 const stamp = (date) => date.toISOString().replace(/[-T:]/g, '').slice(2, 12);
@@ -114,16 +120,19 @@ function receipt(pdu, id, at) {
     esm_class: 4, receipted_message_id: id, message_state: 2,
     short_message: Buffer.from(`id:${id} sub:001 dlvrd:001 submit date:${stamp(at)} done date:${stamp(new Date())} ` +
       'stat:DELIVRD err:000 text:'),
-  }, () => { total.receipts++; });
+  }, () => { total.receipts++; if (!options.quiet) say({ event: 'receipt', id }); });
 }
 
-// Delivers to whoever receives; what is put off, or finds nobody, is tried again.
+// Delivers to whoever receives; what is put off, finds nobody, or is not answered before the connection is lost, is
+// tried again.
 function deliver(fields, done) {
   const again = () => setTimeout(deliver, 500, fields, done);
   const session = receivers.values().next().value;
   if (!session) return again();
   together(session);
+  session.unanswered.add(again);
   session.deliver_sm({ ...fields }, (answer) => {
+    session.unanswered.delete(again);
     if (answer.command_status === smpp.ESME_ROK) return done();
     total.deferred++;
     again();
@@ -142,22 +151,40 @@ function bound(session, pdu) {
 }
 
 const server = smpp.createServer((session) => {
+  session.unanswered = new Set();
   for (const command of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
     session.on(command, (pdu) => bound(session, pdu));
   }
   session.on('submit_sm', (pdu) => submitted(session, pdu));
   session.on('enquire_link', (pdu) => session.send(pdu.response()));
   session.on('unbind', (pdu) => { receivers.delete(session); session.send(pdu.response()); session.close(); });
-  session.on('close', () => receivers.delete(session));
+  session.on('close', () => {
+    receivers.delete(session);
+    for (const again of session.unanswered) again();
+  });
   session.on('error', () => { receivers.delete(session); session.destroy(); });
 });
-server.listen(options.port, '127.0.0.1', () => say({ event: 'listening', port: server.address().port }));
+function listen() {
+  server.listen(options.port, '127.0.0.1', () => {
+    options.port = server.address().port;
+    say({ event: 'listening', port: options.port });
+  });
+}
+listen();
 
+const dropAll = () => { for (const session of [...server.sessions]) session.destroy(); };
+const did = (of) => say({ event: 'done', of });
 const verbs = {
+  set: ({ do: _, ...values }) => { Object.assign(options, values); did('set'); },
+  refuse: (order) => { refused.set(order.to, order.status); did('refuse'); },
+  hold: () => { held = held || []; did('hold'); },
+  release: () => { const answers = held || []; held = null; for (const answer of answers) answer(); did('release'); },
+  close: () => { server.close(() => did('close')); dropAll(); },
+  listen,
   counts: (order) => say(counts(order.all)),
   throttle: (order) => { options.throttle = order.n; },
   silent: (order) => { options.silent = order.n; },
-  drop: () => { for (const session of [...server.sessions]) session.destroy(); },
+  drop: dropAll,
   unbind: () => { for (const session of [...server.sessions]) session.unbind(); },
   reset: () => { total = fresh(); counted = new Map(); first = last = 0; },
   deliver: (order) => deliver(
