@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from daemon import addresses, esmtp, letter
 from daemon.door import Door, MailRecipient, MailRequest, Numbers, Sender, Taken
-from daemon.envelope import Ignored, Peer, Proofs, judge, paying_address
+from daemon.envelope import Ignored, Proofs, judge, paying_address
+from daemon.peers import Peer
 from gateway.failure import RefusedError
 
 log = logging.getLogger(__name__)

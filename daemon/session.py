@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 from aiosmtpd.smtp import SMTP
 
 from daemon import data, esmtp
-from daemon.envelope import Peer, Proofs
+from daemon.envelope import Proofs
+from daemon.peers import Peer
 from daemon.reception import TRY_AGAIN, Reception
 from gateway.failure import RefusedError
 

@@ -1,4 +1,4 @@
-"""What journeys share: the peers they need, each stopped after the test that asked for it, and where a daemon lives."""
+"""What journeys share: the peers they need, each stopped after whoever asked for it, and where a daemon lives."""
 
 from __future__ import annotations
 

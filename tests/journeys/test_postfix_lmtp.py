@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from daemon.door import MailRequest, Sender, Taken
-from daemon.envelope import Networks
 from daemon.listener import Listener, ListenSettings
+from daemon.peers import Networks
 from gateway.numbers import sms_number
 from tests.peers.postfix import Postfix, free_port
 

@@ -289,7 +289,7 @@ class SmppTransport:
             return Result.TRANSIENT
         if self._pace.throttled(sent.steady, now):
             pause, rate = self._pace.paused_until - now, self._pace.rate
-            self._throttle_why = f"the SMS centre asked to be slower ({said.code} {said.name}); now {rate:.3g} a second"
+            self._throttle_why = f"the SMS centre asked to be slower ({said.code} {said.name}); now {rate:.0f} a second"
             log.warning(
                 "route %s: %s, after a pause of %.1f s",
                 self._route.name,
@@ -357,6 +357,9 @@ class SmppTransport:
         try:
             why = await self._connect(link)
             return Ending(why) if why else await asyncio.shield(link.ended)
+        except asyncio.CancelledError:
+            link.stop()
+            raise
         finally:
             link.finish("the gateway stops")
             place.link = None
@@ -364,7 +367,6 @@ class SmppTransport:
                 self._pump()
             if link.connected:  # let it close, so that nothing of it is left behind
                 await asyncio.wait([link.lost], timeout=2 * GOODBYE)
-            link.stop()
 
     async def _connect(self, link: Link) -> str | None:
         """None when there is a connection; else why there is none."""

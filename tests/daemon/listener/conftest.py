@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from daemon.door import MailRequest, Sender, Taken
-from daemon.envelope import Networks
 from daemon.listener import Listener, ListenSettings, tls_context
+from daemon.peers import Networks
 from gateway.failure import RefusedError
 from gateway.numbers import sms_number
 

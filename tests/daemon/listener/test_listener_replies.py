@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.envelope import Networks
+from daemon.peers import Networks
 from gateway.failure import RefusedError
 
 if TYPE_CHECKING:

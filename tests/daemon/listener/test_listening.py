@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.envelope import Networks
+from daemon.peers import Networks
 
 if TYPE_CHECKING:
     from daemon.listener import Listener

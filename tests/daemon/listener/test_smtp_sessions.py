@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from daemon.envelope import Networks
 from daemon.listener import Listener, ListenSettings, tls_context
+from daemon.peers import Networks
 from gateway.numbers import sms_number
 from tests.daemon.listener.conftest import HERE, House, Wire
 

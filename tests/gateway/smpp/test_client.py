@@ -103,8 +103,7 @@ async def test_a_batch_goes_as_one_write(carrier: Carrier, segment: Segments, mo
         monkeypatch.setattr(connection, "data_received", lambda data: (chunks.append(len(data)), read(data)))
         hub.send([segment(n) for n in range(1, 101)])
         await hub.until_settled(100)
-        assert sum(size > 16 for size in chunks) - 1 <= 100 // 50 + len(hub.receipts)
-        assert max(chunks) > 100 * 60
+        assert chunks[0] > 100 * 60
 
 
 async def test_the_rate_holds_and_nothing_waits_longer_than_a_fifth_of_a_second(

@@ -174,7 +174,7 @@ async def test_a_dead_peer_is_a_lost_link(carrier: Carrier) -> None:
 
 
 async def test_a_quiet_peer_that_answers_stays_connected(carrier: Carrier) -> None:
-    async with Centre() as centre, carrier(centre.port, enquire_link=0.05, response_timeout=0.5) as hub:
+    async with Centre() as centre, carrier(centre.port, enquire_link=0.05, response_timeout=2.0) as hub:
         await hub.until_state(LinkState.UP)
         await asyncio.sleep(0.4)  # eight questions and answers
         assert [state for state, _ in hub.states] == [LinkState.CONNECTING, LinkState.UP]
@@ -183,10 +183,10 @@ async def test_a_quiet_peer_that_answers_stays_connected(carrier: Carrier) -> No
 
 async def test_the_centre_may_ask_whether_we_are_there(carrier: Carrier) -> None:
     async with Centre(enquire_link=0.05) as centre:
-        centre.timers = type(centre.timers)(enquire_link=0.05, response=0.2)
+        centre.timers = type(centre.timers)(enquire_link=0.05, response=0.4)
         async with carrier(centre.port) as hub:
             await hub.until_state(LinkState.UP)
-            await asyncio.sleep(0.5)  # longer than the centre would wait for a dead peer
+            await asyncio.sleep(0.8)  # longer than the centre would wait for a dead peer
             assert len(centre.binds) == 1
 
 
@@ -208,7 +208,7 @@ async def test_a_peer_that_stops_reading_does_not_fill_the_memory(carrier: Carri
 
 
 async def test_an_answer_that_never_comes_is_unknown_alone(carrier: Carrier, segment: Segments) -> None:
-    async with Centre(receipts=False) as centre, carrier(centre.port, response_timeout=0.3) as hub:
+    async with Centre(receipts=False) as centre, carrier(centre.port, response_timeout=0.6) as hub:
         centre.answer_with(0, 3)
         centre.stay_silent(1)
         hub.send([segment(n) for n in range(1, 9)])
@@ -294,6 +294,7 @@ async def test_a_generic_nack_for_nothing_we_sent_ends_the_link(carrier: Carrier
 @pytest.mark.parametrize(
     "rubbish",
     [b"\0\0\0\x0fwhatever", b"\xff" * 100, b"\0\0\0\0" * 10, b"GET / HTTP/1.1\r\n\r\n", b"\x00\x01\x00\x01" * 5],
+    ids=["length 15", "length 4 GiB", "length 0", "another protocol", "length 65537"],
 )
 async def test_rubbish_and_absurd_lengths_end_the_link_which_heals(
     carrier: Carrier, segment: Segments, rubbish: bytes
