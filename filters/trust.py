@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from filters import address_list, authentication_results, domains, signatures
+from filters import address_list, authentication_results, dkim, domains
 from filters.address_list import Mailbox
 from filters.authentication_results import AuthenticationResults
+from filters.dkim import Signature
 from filters.mail import Mail
-from filters.signatures import Signature
 
 #: How far a mail's Date may be from now, either way.
 DAY = timedelta(hours=24)
@@ -86,7 +86,7 @@ def judge(mail: Mail, authserv_id: str | None, *, now: datetime) -> Verdict:
     if not isinstance(author, Mailbox):
         return Verdict(None, findings=(author,))
     method, proof = _proof(mail, authserv_id, author.domain)
-    signed = [one for one in signatures.read(mail.fields) if domains.aligned(one.domain, author.domain)]
+    signed = [one for one in dkim.read(mail.fields) if domains.aligned(one.domain, author.domain)]
     findings = (
         Finding(True, f"From says {author}."),
         proof,
