@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from daemon.board import Board
 from daemon.config import Configuration
 from daemon.dispatcher import Dispatcher
-from daemon.envelope import Networks
 from daemon.housekeeping import Housekeeper
 from daemon.listener import Listener, ListenSettings, tls_context
 from daemon.mail_door import MailDoor
@@ -66,14 +65,13 @@ def carried(routes: Sequence[Route]) -> list[Route]:
 def listen_settings(config: Configuration) -> ListenSettings:
     """What sessions need of the configuration."""
     listen = config.listen
-    trusted = Networks(listen.trusted_networks.networks, listen.trusted_networks.unix)
     tls = None
     if listen.tls_certificate is not None and listen.tls_key is not None:
         tls = tls_context(str(listen.tls_certificate), str(listen.tls_key))
     return ListenSettings(
         sms_domain=listen.sms_domain or "",
         region=listen.region,
-        trusted_networks=trusted,
+        trusted_networks=listen.trusted_networks,
         max_size=listen.max_size,
         max_recipients=listen.max_recipients,
         tls=tls,

@@ -6,69 +6,9 @@ Plain functions over plain values. Each further proof of a sender (AUTH, what a 
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from filters.mail import Mail
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """The other end of a connection: an IP address, or `unix`; neither where it was gone before it could be asked."""
-
-    address: IPAddress | None = None
-    unix: bool = False
-
-    def __str__(self) -> str:
-        return "unix" if self.unix else str(self.address or "unknown")
-
-    @classmethod
-    def of(cls, transport: asyncio.BaseTransport) -> Peer:
-        """The peer of a connection; an IPv4 address in IPv6 clothes (RFC 4291 section 2.5.5.2) is an IPv4 address."""
-        own = transport.get_extra_info("socket")
-        if own is not None and own.family == socket.AF_UNIX:
-            return cls(unix=True)
-        name = transport.get_extra_info("peername")
-        if not isinstance(name, tuple) or not name:
-            return cls()
-        address = ipaddress.ip_address(str(name[0]).partition("%")[0])
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return cls(mapped or address)
-
-
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """Addresses and networks of the configuration; `unix` stands for every peer behind a unix socket."""
-
-    networks: tuple[IPNetwork, ...] = ()
-    unix: bool = False
-
-    @classmethod
-    def of(cls, written: Iterable[str]) -> Networks:
-        """From what the configuration says. ValueError names what is neither an address, a network nor `unix`."""
-        networks: list[IPNetwork] = []
-        unix = False
-        for text in written:
-            if text == "unix":
-                unix = True
-                continue
-            try:
-                networks.append(ipaddress.ip_network(text))
-            except ValueError as error:
-                raise ValueError(f'{text!r} is no address, network or "unix": {error}') from None
-        return cls(tuple(networks), unix)
-
-    def __contains__(self, peer: Peer) -> bool:
-        address = peer.address
-        if address is None:
-            return peer.unix and self.unix
-        return any(address.version == network.version and address in network for network in self.networks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,11 @@ from dataclasses import dataclass, field
 
 from daemon import letter
 from daemon.door import Door, MailRequest, Numbers, Taken
-from daemon.envelope import IPAddress, Networks
+from daemon.peers import IPAddress, Networks
 from daemon.reception import House
 from daemon.session import LmtpSession, Session
 
 log = logging.getLogger(__name__)
-
-# It logs every command, addresses included, at info level, and every line of every mail at debug.
-logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 #: Mails above this size are read in a thread (below, the hop would cost more than the reading), a few at once.
 _LARGE, _READERS = 32 * 1024, 2
@@ -69,6 +66,8 @@ class Listener:
     """
 
     def __init__(self, door: Door, settings: ListenSettings, numbers: Numbers) -> None:
+        # aiosmtpd logs every command, addresses included, at info level, and every line of every mail at debug.
+        logging.getLogger("mail.log").setLevel(logging.ERROR)
         self.settings = settings
         self.draining = False
         self._door = door

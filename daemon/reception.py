@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from daemon import addresses, esmtp, letter
 from daemon.door import Door, MailRecipient, MailRequest, Numbers, Sender, Taken
-from daemon.envelope import Ignored, Peer, Proofs, judge, paying_address
+from daemon.envelope import Ignored, Proofs, judge, paying_address
+from daemon.peers import Peer
 from gateway.failure import RefusedError
 
 log = logging.getLogger(__name__)
@@ -105,9 +106,9 @@ class Reception:
             taken = await self._house.take(request)
             done = f"250 2.0.0 queued as {taken.id}"
             if taken.seen:
-                self._log("a mail was seen before", "mail_seen_before", message=taken.id)
+                self._log("a mail was seen before", "mail_seen_before", message_id=taken.id)
             else:
-                self._log("a mail was taken", "mail_taken", message=taken.id)
+                self._log("a mail was taken", "mail_taken", message_id=taken.id)
         return [done if isinstance(result, MailRecipient) else result for result in results]
 
     async def _result(self, sender: Sender, wanted: _Wanted, same: bool) -> MailRecipient | str:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 from aiosmtpd.smtp import SMTP
 
 from daemon import data, esmtp
-from daemon.envelope import Peer, Proofs
+from daemon.envelope import Proofs
+from daemon.peers import Peer
 from daemon.reception import TRY_AGAIN, Reception
 from gateway.failure import RefusedError
 
@@ -72,6 +73,7 @@ class Session(SMTP):
         self._reception: Reception | None = None
         self._encrypted = False
         self._lost = False
+        self._parting: asyncio.TimerHandle | None = None
         self._faults = 0
         self._refusals = 0
 
@@ -88,6 +90,8 @@ class Session(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         if not self._lost:
             self._lost = True
+            if self._parting is not None:
+                self._parting.cancel()
             self._listener.forget(self)
             super().connection_lost(error)
 
@@ -101,12 +105,13 @@ class Session(SMTP):
     def goodbye(self, words: str = "") -> None:
         """Say last words and close, without waiting for a peer that does not read."""
         transport = cast("asyncio.Transport | None", self.transport)
-        if transport is None or transport.is_closing():
+        if transport is None:
             return
-        if words:
+        if words and not transport.is_closing():
             transport.write(words.encode("ascii") + b"\r\n")
         transport.close()
-        self.loop.call_later(_GOODBYE, transport.abort)
+        if self._parting is None:
+            self._parting = self.loop.call_later(_GOODBYE, transport.abort)
         cast("asyncio.Task[None]", self._handler_coroutine).cancel()
 
     def abort(self) -> None:

@@ -52,6 +52,7 @@ class Token:
     """A bearer token of the HTTP API, without its secret."""
 
     id: int
+    account: str
     name: str
     created: datetime
     revoked: datetime | None
@@ -123,12 +124,13 @@ def change(
     """Change what is given; zone and plan act on the allotment from its next period.
 
     `settings` keys are columns of the account: mobile, zone, region, language, max_parts, signature, text,
-    transliterate, cap_hour, cap_day. `RefusedError` names what is wrong with a value.
+    transliterate, cap_hour, cap_day; an empty mobile, region or plan is none. `RefusedError` names what is wrong with a
+    value.
     """
     account = find(connection, name)
     values = _checked(dict(settings or {}))
     if plan is not None:
-        values["plan_id"] = _plan_id(connection, plan)
+        values["plan_id"] = _plan_id(connection, plan) if plan else None
     if password is not None:
         values["password"] = _hashed(password)
     if values:
@@ -146,6 +148,12 @@ def remove(connection: Connection, name: str) -> None:
         segment.c.account_id == account.id, segment.c.state.in_(["queued", "held", "submitting", "unknown"])
     )
     left: int = connection.execute(open_now).scalar_one()
+    unexpanded = select(schema.chunk.c.n).where(schema.chunk.c.account_id == account.id).limit(1)
+    if not left and connection.execute(unexpanded).first():
+        raise RefusedError(
+            f"{name} still has recipients that are not in the queue yet: cancel them with "
+            f"tocsin queue cancel --account {name}, or wait"
+        )
     if left:
         raise RefusedError(
             f"{name} still has {left} segments that are not settled: cancel them with "
@@ -264,11 +272,14 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     values = {key: value for key, value in settings.items() if value is not None}
     if "zone" in values:
         _check_zone(values["zone"])
-    if "region" in values:
+    for cleared in ("region", "mobile"):
+        if values.get(cleared) == "":
+            values[cleared] = None
+    if values.get("region") is not None:
         values["region"] = values["region"].upper()
         if values["region"] not in phonenumbers.SUPPORTED_REGIONS:
             raise RefusedError(f"{values['region']} is no region: write two letters as in ISO 3166, such as BE")
-    if "mobile" in values:
+    if values.get("mobile") is not None:
         values["mobile"] = sms_number(values["mobile"], values.get("region"))
     if "text" in values and values["text"] not in TEXT_SOURCES:
         raise RefusedError(f"text is {values['text']!r}: choose one of {', '.join(TEXT_SOURCES)}")
@@ -306,22 +317,25 @@ def add_token(connection: Connection, account: str, name: str, *, now: datetime)
     return secret
 
 
-def tokens(connection: Connection, account: str) -> list[Token]:
-    """The account's tokens, oldest first."""
-    token = schema.token
-    owner = find(connection, account)
-    rows = connection.execute(select(token).where(token.c.account_id == owner.id).order_by(token.c.id))
-    return [Token(row.id, row.name, row.created, row.revoked) for row in rows]
+def tokens(connection: Connection, account: str | None = None) -> list[Token]:
+    """The tokens of an account, or of all, oldest first."""
+    token, owner = schema.token, schema.account
+    statement = select(token, owner.c.name.label("account")).join(owner, owner.c.id == token.c.account_id)
+    if account is not None:
+        statement = statement.where(token.c.account_id == find(connection, account).id)
+    rows = connection.execute(statement.order_by(token.c.id))
+    return [Token(row.id, row.account, row.name, row.created, row.revoked) for row in rows]
 
 
-def revoke_token(connection: Connection, account: str, which: str, *, now: datetime) -> None:
-    """Take back a token by its id or its name."""
-    owner = find(connection, account)
+def revoke_token(connection: Connection, which: str, account: str | None = None, *, now: datetime) -> None:
+    """Take back a token by its id, or by its name within an account."""
     token = schema.token
-    same = token.c.name == which if not which.isdecimal() else (token.c.id == int(which)) | (token.c.name == which)
-    ours = (token.c.account_id == owner.id) & token.c.revoked.is_(None) & same
-    if not connection.execute(update(token).where(ours).values(revoked=now)).rowcount:
-        raise RefusedError(f"{account} has no token {which} that is still good: tocsin token list {account} shows them")
+    same = token.c.id == (int(which) if which.isdecimal() else -1)
+    if account is not None:
+        same = (same | (token.c.name == which)) & (token.c.account_id == find(connection, account).id)
+    if not connection.execute(update(token).where(token.c.revoked.is_(None), same).values(revoked=now)).rowcount:
+        owner = f" of {account}" if account is not None else ""
+        raise RefusedError(f"there is no token {which}{owner} that is still good: tocsin token list shows them")
 
 
 def by_token(connection: Connection, secret: str) -> Account | None:

@@ -108,9 +108,10 @@ def stand(connection: Connection, kind: str, names: Sequence[str], now: datetime
     connection.execute(statement, [{"kind": kind, "name": name, "since": now} for name in sorted(names)])
 
 
-def lift(connection: Connection, kind: str, names: Sequence[str]) -> None:
-    """End standing holds; what they held stays so until it is released."""
-    connection.execute(delete(_hold).where(_hold.c.kind == kind, _hold.c.name.in_(list(names))))
+def lift(connection: Connection, kind: str, names: Sequence[str]) -> int:
+    """End standing holds; how many. What they held stays so until it is released."""
+    lifted: int = connection.execute(delete(_hold).where(_hold.c.kind == kind, _hold.c.name.in_(list(names)))).rowcount
+    return lifted
 
 
 def standing(connection: Connection) -> list[tuple[str, str, datetime]]:
@@ -181,7 +182,7 @@ def cancel(connection: Connection, selection: Selection, now: datetime, *, after
     return _step(rows)
 
 
-def resolve(connection: Connection, selection: Selection, to: str, now: datetime, *, after: int = 0) -> Step:
+def resolve(to: str, connection: Connection, selection: Selection, now: datetime, *, after: int = 0) -> Step:
     """The operator's word on what is unknown: `accepted`, `failed` or `resend`."""
     rows = _next(connection, selection, after, claims.UNKNOWN)
     settlement.resolve(connection, [row.id for row in rows], to, now)

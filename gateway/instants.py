@@ -18,11 +18,11 @@ def write_or_none(instant: datetime | None) -> str | None:
     return None if instant is None else write(instant)
 
 
-def read(text: str, zone: ZoneInfo) -> datetime:
-    """An instant from RFC 3339, or from a local date and time of `zone` where no offset is written; in UTC.
+def read(text: str, zone: ZoneInfo | None = None) -> datetime:
+    """An instant from RFC 3339, or from a local date and time where no offset is written; in UTC.
 
-    A day alone is its first moment; a time that the clocks pass twice is the first of the two. `RefusedError` says how
-    to write what cannot be read, or that the clocks of the zone skip the time.
+    Local is in `zone`, None for this machine's. A day alone is its first moment; a time that the clocks pass twice is
+    the first of the two. `RefusedError` says how to write what cannot be read, or that the clocks skip the time.
     """
     try:
         found = datetime.fromisoformat(text.strip())
@@ -32,8 +32,8 @@ def read(text: str, zone: ZoneInfo) -> datetime:
         ) from None
     if found.tzinfo is not None:
         return found.astimezone(UTC)
-    local = found.replace(tzinfo=zone)
-    instant = local.astimezone(UTC)
+    instant = found.replace(tzinfo=zone).astimezone(UTC)
     if instant.astimezone(zone).replace(tzinfo=None) != found:
-        raise RefusedError(f"{text} does not exist in {zone.key}: the clocks are put forward over it")
+        where = zone.key if zone is not None else "this machine's time zone"
+        raise RefusedError(f"{text} does not exist in {where}: the clocks are put forward over it")
     return instant

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import psycopg
-from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError, TimeoutError
+from sqlalchemy import exc
 
 #: SQLSTATEs after which the same work may simply be run again: serialization_failure, deadlock_detected, and
 #: unique_violation, for works look before they insert: somebody was quicker, and the work will see it.
@@ -34,14 +34,14 @@ class StoreLostError(StoreError):
     """The connection went while committing: it may have happened or not."""
 
 
-def may_rerun(error: DBAPIError) -> bool:
+def may_rerun(error: exc.DBAPIError) -> bool:
     """Whether the database only asks for the same work again (deadlock, serialisation, somebody was quicker)."""
     return isinstance(error.orig, psycopg.Error) and error.orig.sqlstate in _RERUN
 
 
 def is_lost(error: BaseException | None) -> bool:
     """Whether the connection itself is gone, or cannot be made."""
-    if not isinstance(error, DBAPIError):
+    if not isinstance(error, exc.DBAPIError):
         return False
     if error.connection_invalidated:
         return True
@@ -50,26 +50,26 @@ def is_lost(error: BaseException | None) -> bool:
 
 def is_unavailable(error: BaseException | None) -> bool:
     """Whether no work at all can be done now, so that trying the next one is pointless."""
-    if isinstance(error, TimeoutError) or is_lost(error):
+    if isinstance(error, exc.TimeoutError) or is_lost(error):
         return True
-    if not isinstance(error, DBAPIError) or not isinstance(error.orig, sqlite3.Error):
+    if not isinstance(error, exc.DBAPIError) or not isinstance(error.orig, sqlite3.Error):
         return False
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # without the extension (sqlite.org/rescode.html)
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
-def is_the_stores(error: SQLAlchemyError) -> bool:
+def is_the_stores(error: exc.SQLAlchemyError) -> bool:
     """Whether the database is to blame for this error; every other one is a defect of ours."""
-    return isinstance(error, DBAPIError | TimeoutError | PendingRollbackError)
+    return isinstance(error, exc.DBAPIError | exc.TimeoutError | exc.PendingRollbackError | exc.ResourceClosedError)
 
 
 def explain(error: BaseException) -> str:
     """One plain sentence for what a database error means, without statements or values."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, exc.TimeoutError):
         return "every connection to the database is busy"
-    if isinstance(error, PendingRollbackError):
+    if isinstance(error, exc.PendingRollbackError | exc.ResourceClosedError):
         return "the connection to the database was lost"
-    if not isinstance(error, DBAPIError):
+    if not isinstance(error, exc.DBAPIError):
         return str(error)
     original = error.orig
     if isinstance(original, psycopg.Error) and original.sqlstate in _SENTENCES:

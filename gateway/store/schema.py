@@ -70,7 +70,8 @@ plan = _table(
     "plan",
     Column("id", Key, primary_key=True),
     Column("name", String, nullable=False, unique=True),
-    Column("monthly", Integer, CheckConstraint("monthly >= 0", name="not_negative"), nullable=False),
+    Column("monthly", Integer, nullable=False),
+    CheckConstraint("monthly >= 0", name="not_negative"),
 )
 
 account = _table(

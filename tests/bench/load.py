@@ -19,7 +19,7 @@ import time
 NUMBERS = 100_000
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The server said something else than expected."""
 
 
@@ -63,7 +63,7 @@ class Client:
             if line[3:4] == b"-":
                 continue
             if not line.startswith(wanted):
-                raise Refused(f"expected {wanted.decode()}, got {line.decode(errors='replace').strip()!r}")
+                raise RefusedError(f"expected {wanted.decode()}, got {line.decode(errors='replace').strip()!r}")
             return
 
     def close(self) -> None:

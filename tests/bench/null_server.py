@@ -1,4 +1,4 @@
-"""aiosmtpd with a handler that does nothing: the floor of what SMTP costs. Prints its port, runs until it is stopped."""
+"""aiosmtpd with a handler that does nothing: the floor of what SMTP costs. Prints its port, runs until stopped."""
 
 from __future__ import annotations
 

@@ -45,6 +45,7 @@ channels = ["email"]
 transport = "smtp"
 host = "127.0.0.1"
 port = 25
+sender = "sms@example.org"
 
 [log]
 format = "journald"

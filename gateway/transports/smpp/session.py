@@ -422,7 +422,7 @@ class Session:
     def _request(self, role: Role, command: Command, message: ShortMessage, now: float) -> int:
         if self.role is not role or not self._may_send():
             raise LocalError(f"no {name_of(command)} by the {self.role} while {self.phase} as {self.mode}")
-        if self.room < 1:
+        if len(self._outstanding) + len(self._overdue) >= self.window:
             raise LocalError(f"the window of {self.window} is full")
         sequence = self._next_sequence()
         self._out.append(codec.encode(command, sequence, _OK, message))

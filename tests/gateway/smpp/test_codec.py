@@ -140,7 +140,7 @@ def test_what_does_not_fit_is_refused_and_not_cut(body: ShortMessage, says: str)
 
 
 def test_a_password_that_is_too_long_is_refused_and_not_cut() -> None:
-    with pytest.raises(EncodeError, match="password has 9 characters; SMPP 3.4 allows 8"):
+    with pytest.raises(EncodeError, match=r"password has 9 characters; SMPP 3.4 allows 8"):
         codec.encode(Command.BIND_TRANSCEIVER, 1, 0, Bind("tocsin", "123456789"))
 
 

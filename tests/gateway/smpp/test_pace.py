@@ -81,7 +81,7 @@ def test_a_throttle_pauses_the_route_and_halves_its_rate_once_for_everything_und
     assert limited.room(pause + 0.001) == 10
 
 
-def test_each_throttle_without_success_between_makes_the_pause_longer_up_to_a_cap() -> None:
+def test_each_throttle_makes_the_next_pause_longer_and_each_success_shorter() -> None:
     limited = pace(100.0)
     now, pauses = 0.0, []
     for _ in range(12):
@@ -90,10 +90,22 @@ def test_each_throttle_without_success_between_makes_the_pause_longer_up_to_a_ca
         now = limited.paused_until + 0.01
     assert pauses[4] > 8 * pauses[0]
     assert pauses[-1] <= 75.0
-    assert limited.rate == 5.0  # the floor: a twentieth of the rate asked for
-    limited.accepted(now, now)
+    for _ in range(12):
+        limited.accepted(now, now)
     limited.throttled(now + 1, now + 1)
     assert limited.paused_until - (now + 1) < 0.5
+
+
+def test_a_cut_is_left_a_second_to_work_and_there_is_a_floor() -> None:
+    limited = pace(400.0)
+    rates = []
+    for now in (0.0, 0.5, 0.9, 1.0, 1.5, 2.1, 3.2, 4.3, 5.4):
+        limited.throttled(now, now)
+        rates.append(limited.rate)
+    assert rates == [200, 200, 200, 100, 100, 50, 40, 40, 40]
+    slow = pace(2.0)
+    slow.throttled(0.0, 0.0)
+    assert slow.rate == 2.0  # only the pauses slow this one
 
 
 def test_success_brings_the_rate_back_and_never_above_what_was_asked_for() -> None:
@@ -106,24 +118,43 @@ def test_success_brings_the_rate_back_and_never_above_what_was_asked_for() -> No
         now += 0.1
     assert seen == sorted(seen)
     assert limited.rate == 100.0
-    assert 8 < now < 14  # five a second, from fifty
+    assert 4 < now < 7  # ten a second, from fifty
 
 
 def test_an_idle_route_learns_nothing() -> None:
     limited = pace(100.0)
     limited.throttled(0.0, 0.0)
     limited.accepted(1000.0, 1000.0)
-    assert limited.rate == 55.0
+    assert limited.rate == 60.0
 
 
-def test_a_route_without_a_rate_gets_half_of_what_went_through() -> None:
+def test_a_route_without_a_rate_gets_half_of_what_it_wrote_in_a_second() -> None:
     free = pace(None)
     for step in range(200):
-        free.accepted(step / 100, step / 100)
+        free.take(1, step / 100)
     assert free.throttled(2.0, 2.0)
-    assert free.rate == pytest.approx(50.0, abs=2)
+    assert free.rate == pytest.approx(50.0, abs=1)
     assert free.is_throttled(4.0)
     assert not free.is_throttled(free.calm_at())
+
+
+@pytest.mark.parametrize("allowed", [20.0, 100.0, 700.0])
+def test_the_rate_finds_the_level_of_a_centre_that_counts_each_second(allowed: float) -> None:
+    free = pace(None)
+    now, second, taken, accepted = 0.0, 0, 0, []
+    while now < 60.0:
+        for _ in range(free.take(5, now)):
+            if int(now) != second:
+                accepted.append(taken)
+                second, taken = int(now), 0
+            if taken < allowed:
+                taken += 1
+                free.accepted(now, now + 0.001)
+            else:
+                free.throttled(now, now + 0.001)
+        now += 0.005
+    settled = accepted[10:]
+    assert sum(settled) / len(settled) > 0.6 * allowed
 
 
 def test_waits_grow_with_jitter_to_a_cap_and_begin_anew_after_success() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.transports.base import ReceiptState
 from gateway.transports.smpp.pdu import ShortMessage, Tag
-from gateway.transports.smpp.receipt import ReceiptFields, read_receipt, word_state
+from gateway.transports.smpp.receipt import ReceiptFields, field_by_field, read_receipt, text_fields, word_state
 
 D = ReceiptState.DELIVERED
 
@@ -135,6 +135,21 @@ def test_an_id_may_be_longer_than_64_bits() -> None:
     said = receipt("id:99999999999999999999999999 stat:DELIVRD")
     assert said is not None
     assert said.id == "9" * 26
+
+
+usual = st.from_regex(
+    r"\Aid:[0-9a-f-]{1,8}( sub:\d{1,3})?( dlvrd:\d+)? submit date:(\d{10}|\d{12}|\d{14}) done date:\d{10,14} "
+    r"stat:[A-Z]{1,9} err:\w{1,3}( text:.*)?\Z"
+)
+
+
+@given(usual | st.builds(lambda text, cut: text[cut:] + text[:cut], usual, st.integers(0, 60)))
+@settings(max_examples=300)
+def test_the_usual_form_is_read_as_field_by_field(text: str) -> None:
+    slow = field_by_field(text)
+    quick = text_fields(text)
+    assert quick == {name: slow[name] for name in slow if name in quick}
+    assert {"id", "stat"} & quick.keys() == {"id", "stat"} & slow.keys()
 
 
 @given(st.binary(max_size=254), st.integers(0, 255), st.integers(0, 255), st.binary(max_size=70), st.binary(max_size=4))

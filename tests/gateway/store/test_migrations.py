@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect, text
 
 from gateway.store import migrate, schema
@@ -129,6 +132,14 @@ def _set_revision(connection: Connection, revision: str) -> None:
     connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
 
 
+def test_the_revisions_are_those_alembic_finds_in_the_files() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == migrate.head()
+    assert [script.revision for script in reversed([*scripts.walk_revisions()])] == migrate.revisions()
+
+
 def test_a_schema_of_a_newer_version_is_refused_by_name(empty: Callable[[], Engine]) -> None:
     engine = empty()
     migrate.migrate(engine)
@@ -163,7 +174,8 @@ def test_an_empty_database_is_refused_with_the_command_to_run(empty: Callable[[]
 def test_two_may_migrate_at_once(empty: Callable[[], Engine]) -> None:
     engine = empty()
     code = (
-        "import sys; from gateway.store.engine import open_engine, parse_url; from gateway.store.migrate import migrate;"
+        "import sys; from gateway.store.engine import open_engine, parse_url;"
+        "from gateway.store.migrate import migrate;"
         "engine = open_engine(parse_url(sys.argv[1])); print('ready', flush=True); sys.stdin.read();"
         "print(*migrate(engine))"
     )
@@ -191,13 +203,13 @@ def test_a_migration_that_fails_leaves_the_old_schema(
     empty: Callable[[], Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = empty()
-    real = migrate.command.upgrade
+    real = command.upgrade
 
     def and_then_the_disk_is_full(*arguments: Any) -> None:
         real(*arguments)
         raise StoreError("the disk that holds the store is full")
 
-    monkeypatch.setattr(migrate.command, "upgrade", and_then_the_disk_is_full)
+    monkeypatch.setattr(command, "upgrade", and_then_the_disk_is_full)
     with pytest.raises(StoreError, match="full"):
         migrate.migrate(engine)
     assert shape(engine) == {}

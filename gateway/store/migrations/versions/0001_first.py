@@ -171,6 +171,7 @@ def upgrade() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("monthly", sa.Integer(), nullable=False),
+        sa.CheckConstraint("monthly >= 0", name=op.f("ck_plan_not_negative")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan")),
         sa.UniqueConstraint("name", name=op.f("uq_plan_name")),
     )

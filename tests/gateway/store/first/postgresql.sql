@@ -160,6 +160,7 @@ CREATE TABLE plan (
   name VARCHAR NOT NULL,
   monthly INTEGER NOT NULL,
   CONSTRAINT pk_plan PRIMARY KEY (id),
+  CONSTRAINT ck_plan_not_negative CHECK (monthly >= 0),
   CONSTRAINT uq_plan_name UNIQUE (name)
 );
 
