@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete
 
 from daemon.board import Board
 from daemon.dispatcher import Dispatcher
-from gateway import claims, expansion, presence, reports, rerouting, settlement
+from gateway import claims, expansion, presence, reports, rerouting, settlement, unknown
 from gateway.store import schema
 from gateway.store.engine import StoreError
 from gateway.store.store import Store
@@ -130,11 +130,11 @@ class Housekeeper:
 
     def _strand(self, connection: Connection, now: datetime) -> int:
         waits = {route.name: now + route.unknown_wait for route in self._office().routes}
-        return claims.strand(connection, now, waits, alive=presence.alive(connection))
+        return unknown.strand(connection, now, waits, alive=presence.alive(connection))
 
     async def _resend(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
         resend = [route.name for route in self._office().routes if route.on_unknown == "resend"]
-        _, ready, due = await self._store.run(lambda connection: claims.resend_unknown(connection, now, resend))
+        _, ready, due = await self._store.run(lambda connection: unknown.resend(connection, now, resend))
         return ready, due
 
     def _say(self, moved: rerouting.Moved, stranded: int, expired: int) -> None:

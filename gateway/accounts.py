@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway import credit
 from gateway.failure import RefusedError
+from gateway.message import OPEN
 from gateway.numbers import sms_number
 from gateway.store import schema
 
@@ -101,7 +102,7 @@ def add(
     """A new account with its first period of credit; its id. `settings` are those of `change`."""
     if connection.execute(select(schema.account.c.id).where(schema.account.c.name == _name(name))).first():
         raise RefusedError(f"there is an account {name} already")
-    values = _checked(dict(settings or {}))
+    values = _checked(dict(settings or {}), None)
     values.setdefault("zone", "UTC")
     if plan is not None:
         values["plan_id"] = _plan_id(connection, plan)
@@ -118,24 +119,27 @@ def change(
     connection: Connection,
     name: str,
     *,
+    now: datetime,
     addresses: Sequence[str] | None = None,
     plan: str | None = None,
     password: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Change what is given; zone and plan act on the allotment from its next period.
+    """Change what is given; zone and plan act on the allotment from the period after the one of `now`.
 
     `settings` keys are columns of the account: mobile, zone, region, language, max_parts, signature, text,
     transliterate, cap_hour, cap_day; an empty mobile, region or plan is none. `RefusedError` names what is wrong with a
     value.
     """
     account = find(connection, name)
-    values = _checked(dict(settings or {}))
+    values = _checked(dict(settings or {}), account.region)
     if plan is not None:
         values["plan_id"] = _plan_id(connection, plan) if plan else None
     if password is not None:
         values["password"] = _hashed(password)
     if values:
+        # Up to now the account was what it was: the periods that have begun are granted before anything changes.
+        credit.save(connection, credit.load(connection, [account.id], now).values())
         connection.execute(update(schema.account).where(schema.account.c.id == account.id).values(**values))
     if addresses is not None:
         connection.execute(delete(schema.address).where(schema.address.c.account_id == account.id))
@@ -143,30 +147,21 @@ def change(
 
 
 def remove(connection: Connection, name: str) -> None:
-    """Erase an account and everything of it. `RefusedError` while a segment of it is on its way to an operator."""
+    """Erase an account and everything of it. `RefusedError` while something of it is on its way to an operator."""
     account = find(connection, name)
-    segment = schema.segment
-    open_now = select(func.count()).where(
-        segment.c.account_id == account.id, segment.c.state.in_(["queued", "held", "submitting", "unknown"])
+    # Whoever takes in a message for it waits here, and then finds no such account any more.
+    connection.execute(
+        select(schema.provision.c.account_id).where(schema.provision.c.account_id == account.id).with_for_update()
     )
-    left: int = connection.execute(open_now).scalar_one()
-    unexpanded = select(schema.chunk.c.n).where(schema.chunk.c.account_id == account.id).limit(1)
-    if not left and connection.execute(unexpanded).first():
-        raise RefusedError(
-            f"{name} still has recipients that are not in the queue yet: cancel them with "
-            f"tocsin queue cancel --account {name}, or wait"
-        )
-    if left:
-        raise RefusedError(
-            f"{name} still has {left} segments that are not settled: cancel them with "
-            f"tocsin queue cancel --account {name}, or wait"
-        )
+    _require_settled(connection, account)
+    segment = schema.segment
     messages = select(schema.message.c.id).where(schema.message.c.account_id == account.id)
     segments = select(segment.c.id).where(segment.c.account_id == account.id)
     for table, column, of in (
         (schema.attempt, schema.attempt.c.segment_id, segments),
         (schema.receipt, schema.receipt.c.segment_id, segments),
         (schema.event, schema.event.c.message_id, messages),
+        (schema.owed, schema.owed.c.message_id, messages),
         (schema.delivery, schema.delivery.c.message_id, messages),
     ):
         connection.execute(delete(table).where(column.in_(of)))
@@ -185,6 +180,21 @@ def remove(connection: Connection, name: str) -> None:
     connection.execute(delete(schema.address).where(schema.address.c.account_id == account.id))
     connection.execute(delete(schema.token).where(schema.token.c.account_id == account.id))
     connection.execute(delete(schema.account).where(schema.account.c.id == account.id))
+
+
+def _require_settled(connection: Connection, account: Account) -> None:
+    segment, chunk = schema.segment, schema.chunk
+    segments: int = connection.execute(
+        select(func.count()).where(
+            segment.c.account_id == account.id, segment.c.state.in_([state.value for state in OPEN])
+        )
+    ).scalar_one()
+    lists: int = connection.execute(select(func.count()).where(chunk.c.account_id == account.id)).scalar_one()
+    if segments or lists:
+        what = f"{segments} segments that are not settled" if segments else "recipients that are not in the queue yet"
+        raise RefusedError(
+            f"{account.name} still has {what}: cancel them with tocsin queue cancel --account {account.name}, or wait"
+        )
 
 
 def find(connection: Connection, name: str) -> Account:
@@ -290,8 +300,8 @@ def _name(name: str) -> str:
     return name
 
 
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    """The same settings, normalised; `RefusedError` names the first that cannot be."""
+def _checked(settings: dict[str, Any], region: str | None) -> dict[str, Any]:
+    """The same settings, normalised; `RefusedError` names the first that cannot be. `region` is that of now."""
     values = {key: value for key, value in settings.items() if value is not None}
     if "zone" in values:
         _check_zone(values["zone"])
@@ -303,7 +313,7 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
         if values["region"] not in phonenumbers.SUPPORTED_REGIONS:
             raise RefusedError(f"{values['region']} is no region: write two letters as in ISO 3166, such as BE")
     if values.get("mobile") is not None:
-        values["mobile"] = sms_number(values["mobile"], values.get("region"))
+        values["mobile"] = sms_number(values["mobile"], values.get("region", region))
     if "text" in values and values["text"] not in TEXT_SOURCES:
         raise RefusedError(f"text is {values['text']!r}: choose one of {', '.join(TEXT_SOURCES)}")
     if not 1 <= values.get("max_parts", 1) <= MOST_PARTS:
@@ -353,7 +363,7 @@ def tokens(connection: Connection, account: str | None = None) -> list[Token]:
 def revoke_token(connection: Connection, which: str, account: str | None = None, *, now: datetime) -> None:
     """Take back a token by its id, or by its name within an account."""
     token = schema.token
-    same = token.c.id == (int(which) if which.isdecimal() else -1)
+    same = token.c.id == (int(which) if which.isdecimal() and len(which) < 19 else -1)
     if account is not None:
         same = (same | (token.c.name == which)) & (token.c.account_id == find(connection, account).id)
     if not connection.execute(update(token).where(token.c.revoked.is_(None), same).values(revoked=now)).rowcount:

@@ -7,7 +7,7 @@ What it returns is what `gateway.intake` stores.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway import routing, text
@@ -85,6 +85,11 @@ class Draft:
         """How many segments this leg has."""
         return len(self.ways[leg.route].cut.parts)
 
+    @property
+    def segments(self) -> int:
+        """How many segments there are in all."""
+        return sum(map(self.parts, self.legs))
+
     def units(self, legs: Iterable[Leg]) -> int:
         """What these legs cost."""
         return sum(leg.price * self.parts(leg) for leg in legs)
@@ -99,6 +104,7 @@ def prepare(
     transliterate: bool,
 ) -> Draft:
     """The draft of a request. `RefusedError` says which recipient or what of the text cannot be sent, and why."""
+    request = _storable(request)
     due = max(request.at, now) if request.at is not None else now
     legs: dict[tuple[Channel, str], Leg] = {}
     ways: dict[str, Way] = {}
@@ -129,6 +135,26 @@ def route_for(routes: Sequence[routing.Route], channel: Channel, address: str) -
     if channel == Channel.SMS and address.startswith("+1"):
         hint = " (North American operators usually refuse messages that were not sent from a handset)"
     raise RefusedError(f"no route takes {address}: {why}{hint}", smtp="550 5.1.2")
+
+
+def _storable(request: Request) -> Request:
+    """The same request in characters every database can keep: no NUL, no surrogate that stands alone."""
+    return replace(
+        request,
+        recipients=tuple(
+            one if _kept(one.name) == one.name else replace(one, name=_kept(one.name)) for one in request.recipients
+        ),
+        text=_kept(request.text),
+        subject=_kept(request.subject),
+        report_to=None if request.report_to is None else _kept(request.report_to),
+        dsn=None if request.dsn is None else _kept(request.dsn),
+    )
+
+
+def _kept(written: str) -> str:
+    if written.isascii() and "\0" not in written:
+        return written
+    return written.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _cut(request: Request, route: routing.Route, *, max_parts: int, transliterate: bool) -> text.Cut:

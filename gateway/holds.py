@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway import claims, credit, settlement
+from gateway import claims, credit, settlement, unknown
 from gateway.expansion import draft_of
 from gateway.failure import RefusedError
 from gateway.message import State
@@ -185,7 +185,7 @@ def cancel(connection: Connection, selection: Selection, now: datetime, *, after
 def resolve(to: str, connection: Connection, selection: Selection, now: datetime, *, after: int = 0) -> Step:
     """The operator's word on what is unknown: `accepted`, `failed` or `resend`."""
     rows = _next(connection, selection, after, claims.UNKNOWN)
-    settlement.resolve(connection, [row.id for row in rows], to, now)
+    unknown.resolve(connection, [row.id for row in rows], to, now)
     return _step(rows)
 
 

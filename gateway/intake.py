@@ -10,9 +10,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, case, insert, select, tuple_, update
 
 from gateway import credit
 from gateway.draft import Draft, Leg, Recipient
@@ -53,24 +54,29 @@ _SEEN = select(_seen).where(tuple_(_seen.c.account_id, _seen.c.key).in_(bindpara
 _STANDING = select(_delivery.c.message_id, _delivery.c.channel, _delivery.c.address).where(
     _delivery.c.message_id.in_(bindparam("messages", expanding=True))
 )
-_UNEXPANDED = select(schema.chunk.c.message_id, schema.chunk.c.recipients).where(
+_UNEXPANDED = select(schema.chunk.c.message_id, schema.chunk.c.n, schema.chunk.c.recipients).where(
     schema.chunk.c.message_id.in_(bindparam("messages", expanding=True))
 )
 _HOLDS = select(schema.hold.c.kind, schema.hold.c.name)
+_until = bindparam("until", type_=schema.Instant())
 _MORE = (
     update(_message)
     .where(_message.c.id == bindparam("message"))
-    .values(recipients=_message.c.recipients + bindparam("more"))
+    .values(
+        recipients=_message.c.recipients + bindparam("more"),
+        expires=case((_message.c.expires < _until, _until), else_=_message.c.expires),
+    )
 )
 
 
 @dataclass(slots=True)
 class _Standing:
-    """A message a key leads to: its recipients so far."""
+    """A message a key leads to: its recipients so far, and the number of its next chunk."""
 
     id: int
     content: bytes | None
     identities: set[tuple[str, str]]
+    chunks: int = 0
 
 
 @dataclass(slots=True)
@@ -109,16 +115,17 @@ def submit_many(
     purses = credit.load(connection, (draft.request.account for draft in drafts), now)
     standing = _load_standing(connection, drafts)
     holds = current_holds(connection, purses)
+    # A long list of which most is known already has few recipients left: then it is not compact any more.
     turns = Turns(
         connection,
         (
             (route, draft.request.account)
             for draft in drafts
-            for route in ((EXPANSION,) if _compact(draft) else draft.ways)
+            for route in ((EXPANSION, *draft.ways) if _compact(draft) else draft.ways)
         ),
     )
-    need = sum(1 + len(draft.legs) + sum(map(draft.parts, draft.legs)) for draft in drafts if not _compact(draft))
-    ids = iter(identifiers.take(connection, need + sum(map(_compact, drafts))))
+    need = sum(1 if _compact(draft) else 1 + len(draft.legs) + draft.segments for draft in drafts)
+    ids = identifiers.supply(connection, need)
     references = References(connection, long_addresses(drafts))
     rows = Rows()
     answers: list[Taken | RefusedError] = []
@@ -192,7 +199,9 @@ def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tupl
             by_message[row.message_id].identities.add((row.channel, row.address))
         for unexpanded in connection.execute(_UNEXPANDED, wanted):
             legs = json.loads(unexpanded.recipients)["legs"]
-            by_message[unexpanded.message_id].identities.update((leg[0], leg[1]) for leg in legs)
+            known = by_message[unexpanded.message_id]
+            known.identities.update((leg[0], leg[1]) for leg in legs)
+            known.chunks = max(known.chunks, unexpanded.n + 1)
     return found
 
 
@@ -221,11 +230,14 @@ def _submit(filler: Filler, purse: credit.Purse, standing: dict[tuple[int, bytes
         if request.key is not None:
             known = standing[request.account, request.key] = _Standing(message, request.content, set())
     else:
-        filler.rows.more.append({"message": message, "more": len(legs)})
+        filler.rows.more.append({"message": message, "more": len(legs), "until": filler.expires})
     if known is not None:
         known.identities.update((leg.recipient.channel, leg.recipient.address) for leg in legs)
     if len(legs) > COMPACT:
-        filler.add_chunks(message, legs, reserved)
+        first = known.chunks if known is not None else 0
+        count = filler.add_chunks(message, legs, reserved, first=first)
+        if known is not None:
+            known.chunks = first + count
         return Taken(message, seen=False, units=units)
     deliveries = filler.add_deliveries(message, legs, reserved)
     return Taken(message, seen=False, units=units, deliveries=tuple(deliveries))
@@ -242,6 +254,11 @@ class Filler:
     ids: Iterator[int]
     references: References
 
+    @property
+    def expires(self) -> datetime:
+        """When the last of its segments is over."""
+        return max(way.expires for way in self.draft.ways.values())
+
     def add_message(self, message: int, recipients: int) -> None:
         request = self.draft.request
         self.rows.message.append(
@@ -253,7 +270,7 @@ class Filler:
                 "subject": request.subject,
                 "text": request.text,
                 "at": request.at,
-                "expires": max(way.expires for way in self.draft.ways.values()),
+                "expires": self.expires,
                 "urgent": request.urgent,
                 "automatic": request.automatic,
                 "report_to": request.report_to,
@@ -351,11 +368,12 @@ class Filler:
             return None
         return self.turns.take(route, request.account, parts, urgent=request.urgent)
 
-    def add_chunks(self, message: int, legs: Sequence[Leg], reserved: credit.Reserved) -> None:
+    def add_chunks(self, message: int, legs: Sequence[Leg], reserved: credit.Reserved, *, first: int) -> int:
+        """A compact list in chunks, numbered from `first`; how many."""
         allotment = reserved.allotment
         request = self.draft.request
         count = -(-len(legs) // CHUNK)
-        first = self.turns.take(EXPANSION, request.account, count, urgent=request.urgent)
+        rank = self.turns.take(EXPANSION, request.account, count, urgent=request.urgent)
         for n in range(count):
             some = legs[n * CHUNK : (n + 1) * CHUNK]
             units = self.draft.units(some)
@@ -364,15 +382,16 @@ class Filler:
             self.rows.chunk.append(
                 {
                     "message_id": message,
-                    "n": n,
+                    "n": first + n,
                     "account_id": request.account,
-                    "rank": first + n,
+                    "rank": rank + n,
                     "units": units,
                     "allotment": drawn,
                     "period": reserved.period if drawn else None,
                     "recipients": pack(self.draft, some),
                 }
             )
+        return count
 
 
 def pack(draft: Draft, legs: Sequence[Leg]) -> str:

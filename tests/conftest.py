@@ -70,7 +70,7 @@ class Cluster:
     def create(self, template: str = "template1") -> str:
         """A new database like the template; its name."""
         name = next(self._names)
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def drop(self, name: str) -> None:
@@ -104,7 +104,8 @@ def _binaries() -> Path:
 def cluster() -> Iterator[Cluster]:
     """The cluster of this worker, with a database `migrated` as the template of all others."""
     binaries = _binaries()
-    folder = Path(tempfile.mkdtemp(prefix="tocsin-pg-"))
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="tocsin-pg-", dir=memory if os.access(memory, os.W_OK) else None))
     try:
         one = Cluster(folder, binaries)
         one.start()

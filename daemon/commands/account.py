@@ -113,7 +113,7 @@ def set_(
             raise typer.BadParameter("nothing to change was given: see tocsin account set --help")
         store.run_now(
             lambda connection: accounts.change(
-                connection, name, addresses=email, plan=plan, password=password, settings=given
+                connection, name, now=utc_now(), addresses=email, plan=plan, password=password, settings=given
             )
         )
 

@@ -1,17 +1,35 @@
-"""Fixtures of the gateway's tests: a way to lose PostgreSQL's answer to COMMIT."""
+"""Fixtures of the gateway's tests: accounts and messages in one line, the books, a way to lose an answer to COMMIT."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, Table, select
+
+from gateway import accounts, credit, verbs
+from gateway.claims import Claim
+from gateway.draft import Draft, Recipient, Request, prepare
+from gateway.intake import Taken
+from gateway.message import OPEN, PAID, Channel, Claimed, Origin, State
+from gateway.routing import Route
+from gateway.settlement import Settle, Settled
+from gateway.store import schema
+from gateway.store.store import Store
+from gateway.transports.base import Outcome, Result
+
+# A COMMIT whose answer is lost ----------------------------------------------------------------------------------------
 
 
 class Lossy:
@@ -97,3 +115,154 @@ def lossy(postgresql_database: str, cluster: Any) -> Iterator[tuple[str, Lossy]]
     yield postgresql_database.replace(str(cluster.folder), str(folder)), between
     between.close()
     shutil.rmtree(folder)
+
+
+# Making things --------------------------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+#: Two operators: the second costs two units and takes other numbers.
+ROUTES = (
+    Route("one", frozenset({Channel.SMS}), "smpp", prefixes=("+32", "+33")),
+    Route("two", frozenset({Channel.SMS}), "smpp", prefixes=("+44",), price=2, on_unknown="park"),
+)
+
+
+class Desk:
+    """Makes accounts and messages in one line each, at 10 March 2026, noon, unless told otherwise."""
+
+    now = NOW
+    routes = ROUTES
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def account(
+        self, name: str = "ann", *, monthly: int = 0, bought: int = 0, zone: str = "UTC", now: datetime = NOW
+    ) -> int:
+        """A new account with a plan of its own; its id."""
+
+        def work(connection: Connection) -> int:
+            accounts.add_plan(connection, f"plan-of-{name}", monthly)
+            number = accounts.add(connection, name, now=now, plan=f"plan-of-{name}", settings={"zone": zone})
+            if bought:
+                credit.buy(connection, number, bought, reason="bought", now=now)
+            return number
+
+        return self.store.run_now(work)
+
+    def draft(self, account: int, *to: str, text: str = "hello", now: datetime = NOW, **options: Any) -> Draft:
+        """A message to these numbers; `options` are those of Request, and `routes`."""
+        routes = options.pop("routes", self.routes)
+        recipients = tuple(Recipient(Channel.SMS, number) for number in to or ("+32475000001",))
+        request = Request(account, options.pop("origin", Origin.API), recipients, text, **options)
+        return prepare(request, routes=routes, now=now, max_parts=200, transliterate=True)
+
+    async def submit(self, *drafts: Draft) -> list[Any]:
+        """Take these in, all at once; what became of each, refusals included."""
+        return await asyncio.gather(*(self.store.do(verbs.SUBMIT, draft) for draft in drafts), return_exceptions=True)
+
+    async def send(self, account: int, *to: str, **options: Any) -> Taken:
+        """Take in one message."""
+        (taken,) = await self.submit(self.draft(account, *to, **options))
+        assert isinstance(taken, Taken), taken
+        return taken
+
+    async def claim(self, limit: int = 100, *, route: str = "one", node: int = 1, now: datetime = NOW) -> list[Claimed]:
+        claimed: list[Claimed] = await self.store.do(verbs.CLAIM, Claim(route, limit, node, now))
+        return claimed
+
+    async def settle(
+        self, claimed: Iterable[Claimed], result: Result, *, node: int = 1, now: datetime = NOW, **told: Any
+    ) -> Settled:
+        """Record the same outcome for all of these."""
+        outcomes = tuple(Outcome(one.id, result, written=now, answered=now, **told) for one in claimed)
+        waits = {route.name: now + route.unknown_wait for route in self.routes}
+        settled: Settled = await self.store.do(verbs.SETTLE, Settle(outcomes, now, waits, 0.5, node))
+        return settled
+
+    async def deliver(self, account: int, *to: str, result: Result = Result.ACCEPTED, **options: Any) -> Taken:
+        """Take in one message, claim it on its route, and settle it so."""
+        taken = await self.send(account, *to, **options)
+        await self.settle(await self.claim(), result)
+        return taken
+
+    def rows(self, table: Table, *conditions: Any) -> Sequence[Any]:
+        """The rows of a table, in the order of its key."""
+        statement = select(table).where(*conditions).order_by(*table.primary_key)
+        return self.store.read_now(lambda connection: connection.execute(statement).all())
+
+    def states(self, message: int | None = None) -> list[str]:
+        """The states of all segments, or of one message's, in the order they were made."""
+        column = schema.segment.c.message_id
+        return [row.state for row in self.rows(schema.segment, *([column == message] if message else []))]
+
+    def left(self, account: int, now: datetime = NOW) -> tuple[int, int]:
+        """Units left of the allotment and of the provision."""
+        shown = self.store.run_now(lambda connection: credit.show(connection, account, now))
+        return shown["allotment"]["left"], shown["provision"]["left"]
+
+
+@pytest.fixture
+def desk(store: Store) -> Desk:
+    """Makes accounts and messages on the store of this test."""
+    return Desk(store)
+
+
+# The books ------------------------------------------------------------------------------------------------------------
+
+
+def _audit(connection: Connection) -> None:
+    """All of invariant I4, from the rows alone: it must hold at every moment anybody can see."""
+    pots: dict[tuple[int, str], int] = defaultdict(int)
+    told: dict[tuple[int, str], int] = defaultdict(int)
+    for line in connection.execute(select(schema.ledger)):
+        pots[line.account_id, line.pot] += line.units
+        told[line.message_id, line.kind] += line.units
+        assert {"grant": 1, "reserve": -1, "return": 1, "lapse": -1, "charge": 0}[line.kind] * line.units >= 0 or (
+            line.kind == "grant" and line.pot == "provision"  # a mistake is corrected with a negative purchase
+        )
+    reserved: dict[Any, int] = defaultdict(int)
+    used: dict[Any, int] = defaultdict(int)
+    returned: dict[int, int] = defaultdict(int)
+    taken: dict[int, int] = defaultdict(int)
+    parts = [(row, State(row.state)) for row in connection.execute(select(schema.segment))]
+    parts += [(row, State.QUEUED) for row in connection.execute(select(schema.chunk))]
+    for row, state in parts:
+        assert 0 <= row.allotment <= row.units
+        assert (row.allotment == 0) == (row.period is None)
+        taken[row.message_id] += row.units
+        if state in OPEN or state in PAID:
+            where = reserved if state in OPEN else used
+            where[row.account_id] += row.units - row.allotment
+            where[row.account_id, row.period] += row.allotment
+        else:
+            returned[row.message_id] += row.units
+    for message, units in taken.items():
+        assert told[message, "reserve"] == -units, f"message {message}"
+        assert told[message, "return"] == returned[message], f"message {message}"
+    for account in connection.execute(select(schema.provision)).all():
+        number = account.account_id
+        assert account.reserved == reserved[number]
+        assert account.used == used[number]
+        assert pots[number, "provision"] == account.bought - account.used - account.reserved >= 0
+        statement = select(schema.period).where(schema.period.c.account_id == number).order_by(schema.period.c.starts)
+        periods = connection.execute(statement).all()
+        for period in periods:
+            assert period.reserved == reserved[number, period.starts]
+            assert period.used == used[number, period.starts]
+        left = [period.granted - period.used - period.reserved - period.lapsed for period in periods]
+        assert left[:-1] == [0] * (len(left) - 1)
+        assert pots[number, "allotment"] == left[-1] >= 0
+        assert account.current == periods[-1].starts
+        assert all(before.ends == after.starts for before, after in pairwise(periods))
+
+
+@pytest.fixture
+def audit(store: Store) -> Iterator[Callable[[], None]]:
+    """Checks the books of every account from the rows; called, and once more at the end of the test."""
+
+    def check() -> None:
+        store.read_now(_audit)
+
+    yield check
+    check()

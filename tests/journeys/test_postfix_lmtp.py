@@ -12,9 +12,7 @@ from daemon.door import MailRequest, Sender, Taken
 from daemon.listener import Listener, ListenSettings
 from daemon.peers import Networks
 from gateway.numbers import sms_number
-
-if TYPE_CHECKING:
-    from peers.postfix import Postfix
+from tests.peers.postfix import Postfix, free_port
 
 pytestmark = pytest.mark.peer("postfix")
 

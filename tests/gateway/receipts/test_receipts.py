@@ -50,7 +50,7 @@ async def send(store: Store) -> Send:
 async def settle(store: Store, segment: Claimed, result: Result = Result.ACCEPTED, peer_id: str = "") -> None:
     outcome = Outcome(segment.id, result, peer_id=peer_id, written=NOW, answered=NOW)
     waits = {"operator": NOW + timedelta(minutes=2)}
-    await store.do(verbs.SETTLE, Settle((outcome,), NOW, waits, 0.0))
+    await store.do(verbs.SETTLE, Settle((outcome,), NOW, waits, 0.0, 1))
 
 
 async def receive(store: Store, written: str, to: str = NUMBER, **more: Any) -> int | None:

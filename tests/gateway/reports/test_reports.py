@@ -54,7 +54,7 @@ async def send(store: Store) -> Send:
 
 async def settle(store: Store, segments: Sequence[Claimed], result: Result, text: str = "") -> None:
     outcomes = tuple(Outcome(one.id, result, code="0x0000000b", text=text, peer_id=str(one.id)) for one in segments)
-    await store.do(verbs.SETTLE, Settle(outcomes, NOW, {"operator": NOW}, 0.0))
+    await store.do(verbs.SETTLE, Settle(outcomes, NOW, {"operator": NOW}, 0.0, 1))
 
 
 async def made(store: Store) -> frozenset[str]:
