@@ -32,10 +32,10 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "plan": ("plan", "Plans: the units a subscription includes each month."),
     "account": ("account", "Accounts: who Tocsin works for."),
     "credit": ("credit", "What an account has left, and where it went."),
-    "token": ("token", "Bearer tokens of the HTTP API."),
+    "token": ("tokens", "Bearer tokens of the HTTP API."),
     "send": ("send", "Send a message."),
     "message": ("message", "Messages and what became of them."),
-    "queue": ("queue", "What waits, and the operator's hand on it."),
+    "queue": ("queues", "What waits, and the operator's hand on it."),
     "route": ("route", "Routes, and which of them a number takes."),
     "try": ("trial", "Dry runs: print JSON, touch no store, send nothing."),
 }
