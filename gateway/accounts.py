@@ -20,6 +20,8 @@ from gateway.message import OPEN
 from gateway.numbers import sms_number
 from gateway.store import schema
 
+#: How passwords are kept: argon2id, 19 MiB, some tens of milliseconds (RFC 9106; parameters as OWASP has them).
+PASSWORDS = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 #: What `account set` may change, and what a value must be.
 TEXT_SOURCES = ("body", "subject", "both")
 #: The most parts a handset puts together again (3GPP TS 23.040 section 9.2.3.24.1).
@@ -216,6 +218,27 @@ def by_address(connection: Connection, address: str) -> Account | None:
     return found[0] if found else None
 
 
+def password_hash(connection: Connection, user: str) -> tuple[int, str | None] | None:
+    """The id and the password's hash of the account a user logs in as: its name, or any of its addresses.
+
+    None for a stranger; a hash of None for an account without a password. A name goes before an address.
+    """
+    account = schema.account
+    statement = select(account.c.id, account.c.password)
+    row = connection.execute(statement.where(account.c.name == user)).first()
+    if row is None:
+        owner = select(schema.address.c.account_id).where(schema.address.c.address == user.lower())
+        row = connection.execute(statement.where(account.c.id.in_(owner))).first()
+    return None if row is None else (row.id, row.password)
+
+
+def replace_password_hash(connection: Connection, number: int, before: str, after: str) -> None:
+    """Keep the same password under newer parameters, unless it was changed meanwhile."""
+    account = schema.account
+    same = (account.c.id == number) & (account.c.password == before)
+    connection.execute(update(account).where(same).values(password=after))
+
+
 def everyone(connection: Connection) -> list[Account]:
     """Every account, by name."""
     return _load(connection, None)
@@ -311,7 +334,7 @@ def _check_zone(zone: str) -> None:
 def _hashed(password: str) -> str:
     if not password:
         raise RefusedError("the password is empty")
-    return PasswordHasher().hash(password)
+    return PASSWORDS.hash(password)
 
 
 # Tokens --------------------------------------------------------------------------------------------------------------
