@@ -1,4 +1,4 @@
-"""The answer to a COMMIT is lost: perhaps it happened, perhaps not. Nothing is lost by it, and nothing happens twice."""
+"""A commit whose answer never came: what each hot verb makes of not knowing whether it happened."""
 
 from __future__ import annotations
 
