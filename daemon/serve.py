@@ -110,14 +110,15 @@ async def _reloads(
         if not house.ready.is_set():
             continue
         manager.reloading()
+        before = house.config
         try:
             config = await asyncio.to_thread(load)
+            await house.reload(config)
         except ConfigurationError as error:
             log.error("the configuration was not taken over: %s", error, extra={"action": "reload_refused"})
         else:
-            for key in compare(house.config, config).restart:
+            for key in compare(before, config).restart:
                 log.warning("%s has changed: it takes a restart", key, extra={"action": "restart_needed", "key": key})
             journal.set_up(config.log.format, config.log.level, config.secrets)
-            await house.reload(config)
             log.info("the configuration was read again", extra={"action": "reloaded"})
         manager.ready("serving: " + ", ".join(sorted(house.roles)))
