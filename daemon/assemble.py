@@ -24,7 +24,7 @@ from gateway import accounts, numbers, presence, verbs
 from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
-from gateway.store.engine import open_engine, parse_url
+from gateway.store.engine import is_sqlite, open_engine, parse_url
 from gateway.store.store import Store
 from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
@@ -137,7 +137,9 @@ class House:
         self.board.set("store", "store", "up")
         if DISPATCH in self.roles:
             self.dispatcher = Dispatcher(self.store, self.board, node, self._make, now=self._now, look=self._look)
-        self._housekeeper = Housekeeper(self.store, self.board, node, self.dispatcher, self._office, now=self._now)
+        self._housekeeper = Housekeeper(
+            self.store, self.board, node, self._beaten, self._work, self._office, now=self._now
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -152,7 +154,7 @@ class House:
                         group.create_task(Waker(self.store.engine, self._woken).run(), name="waker"),
                     ]
                     self.dispatcher.start(group, self.routes())
-                else:
+                if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))
                 if LISTEN in self.roles:
                     await self._listen()
@@ -170,7 +172,7 @@ class House:
             await self.store.aclose()
 
     async def _listen(self) -> None:
-        door = MailDoor(self.store, self.routes, self._taken, self._office, now=self._now)
+        door = MailDoor(self.store, self.routes, self._work, self._office, now=self._now)
         login = Login(door, accounts.PASSWORDS)
         self.listener = Listener(door, listen_settings(self.config), numbers.sms_number, login, now=self._now)
         for protocol, address in (("smtp", self.config.listen.smtp), ("lmtp", self.config.listen.lmtp)):
@@ -178,10 +180,15 @@ class House:
                 self.bound[protocol] = await self.listener.open(protocol, str(address), self._sockets)
                 self.board.set("listener", protocol, "up", f"at {', '.join(self.bound[protocol])}")
 
-    def _taken(self, routes: Sequence[str]) -> None:
+    def _beaten(self) -> None:
+        if self.dispatcher is not None:
+            self.dispatcher.beaten()
+
+    def _work(self, routes: Sequence[str] | None) -> None:
+        """These routes have work (None: any of them). Whoever can send it is told, here or in another daemon."""
         if self.dispatcher is not None:
             self.dispatcher.kick(routes)
-        else:
+        if self.dispatcher is None or not all(map(self.dispatcher.can_send, routes or self.dispatcher.routes)):
             self._others.set()
 
     async def _wake_others(self) -> None:

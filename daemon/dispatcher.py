@@ -138,6 +138,11 @@ class Dispatcher:
             if feeder is not None:
                 feeder.kick.set()
 
+    def can_send(self, route: str) -> bool:
+        """Whether this node can hand segments to this route now, or soon will again."""
+        report = self._board.get("route", route)
+        return report is not None and report.state in (LinkState.UP, LinkState.THROTTLED)
+
     def beaten(self) -> None:
         """The node's heartbeat was just committed."""
         self._last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -127,6 +127,8 @@ def run(arguments: list[str]) -> int:
             raise
         except Exception as error:
             code = _fail(error)
+        except KeyboardInterrupt:
+            code = 130
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough; the flush at the interpreter's end must not complain again.

@@ -123,6 +123,15 @@ def test_a_lost_answer_and_what_the_operator_says_of_it(scene) -> None:
     ]
 
 
+def test_an_answer_that_comes_late_is_told(scene) -> None:
+    message = scene.send(A)
+    segments = scene.claim()
+    scene.settle(segments, Result.UNKNOWN, text="no answer in time")
+    scene.settle(segments, Result.ACCEPTED)
+    assert lines(scene, message)[3:5] == [("unknown", "no answer in time"), ("accepted", "its answer came late")]
+    assert show(scene, message)["state"] == "accepted"
+
+
 def test_parts_and_recipients_are_told_apart(scene) -> None:
     message = scene.send(A, FRANCE, text="x" * 200)
     scene.settle(scene.claim(), Result.ACCEPTED)
