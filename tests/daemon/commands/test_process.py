@@ -34,6 +34,7 @@ def test_the_version_is_the_packages() -> None:
         (["plan", "add", "x"], "Missing option '--monthly'"),
         (["plan", "add", "x", "--monthly", "many"], "'--monthly'"),
         (["--nonsense"], "--nonsense"),
+        (["serve", "--role", "cook"], "'cook' is no role: choose listen, watch, calendars, dispatch, console"),
     ],
 )
 def test_wrong_use_ends_with_2_and_says_what_in_plain_text(tocsin, arguments, said) -> None:
@@ -124,6 +125,26 @@ def test_a_terminal_gets_a_table_that_is_folded_and_not_cut(configuration, tocsi
     assert "…".encode() not in told
 
 
+def test_long_work_shows_its_progress_on_a_terminal_only(configuration, tocsin, jean) -> None:
+    tocsin("send", "--account", jean, "--sms", "+32475123456", "--text", "x")
+    assert tocsin("queue", "hold", "--account", jean).err == ""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    command = [*TOCSIN, "queue", "release", "--account", jean]
+    told = b""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        assert process.stdout.read() == b"1 segment released.\n"
+        try:
+            while piece := os.read(ours, 4096):
+                told += piece
+        except OSError:
+            pass  # the terminal's other end is closed (EIO)
+    os.close(ours)
+    assert b"segments: " in told
+
+
 def test_a_locale_without_our_characters_still_gets_json_in_utf_8(configuration, tocsin, jean) -> None:
     tocsin("account", "set", jean, "--signature", "Åse €")
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -159,3 +180,10 @@ def test_a_store_that_is_locked_is_refused_with_a_sentence(
         other.execute("ROLLBACK")
     other.close()
     assert (answer.code, answer.err) == (1, "tocsin: the store is locked by another process\n")
+
+
+def test_the_roles_that_may_be_named_are_those_of_the_house() -> None:
+    from daemon import assemble
+    from daemon.commands import serve
+
+    assert serve.ROLES == assemble.ROLES
