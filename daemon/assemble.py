@@ -12,13 +12,15 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
+from daemon import tls
 from daemon.board import Board
-from daemon.config import Configuration
+from daemon.config import Configuration, ConfigurationError, Fault
 from daemon.dispatcher import Dispatcher
 from daemon.housekeeping import Housekeeper
-from daemon.listener import Listener, ListenSettings, tls_context
+from daemon.listener import Listener, ListenSettings
+from daemon.login import Login
 from daemon.mail_door import MailDoor
-from gateway import numbers, presence, verbs
+from gateway import accounts, numbers, presence, verbs
 from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
@@ -63,18 +65,26 @@ def carried(routes: Sequence[Route]) -> list[Route]:
 
 
 def listen_settings(config: Configuration) -> ListenSettings:
-    """What sessions need of the configuration."""
+    """What sessions need of the configuration; `ConfigurationError` where its certificate cannot be used."""
     listen = config.listen
-    tls = None
+    context = None
     if listen.tls_certificate is not None and listen.tls_key is not None:
-        tls = tls_context(str(listen.tls_certificate), str(listen.tls_key))
+        try:
+            loaded = tls.load(listen.tls_certificate, listen.tls_key)
+        except tls.CertificateError as error:
+            raise ConfigurationError([Fault(f"listen.{error.key}", str(error))], config.path) from error
+        if warning := loaded.warning(utc_now()):
+            log.warning("%s", warning, extra={"action": "certificate_expires"})
+        context = loaded.context
     return ListenSettings(
         sms_domain=listen.sms_domain or "",
         region=listen.region,
         trusted_networks=listen.trusted_networks,
+        relays=listen.relays,
+        authserv_id=listen.authserv_id,
         max_size=listen.max_size,
         max_recipients=listen.max_recipients,
-        tls=tls,
+        tls=context,
     )
 
 
@@ -162,8 +172,9 @@ class House:
             await self.store.aclose()
 
     async def _listen(self) -> None:
-        door = MailDoor(self.store, self.routes, self._work, now=self._now)
-        self.listener = Listener(door, listen_settings(self.config), numbers.sms_number)
+        door = MailDoor(self.store, self.routes, self._work, self._office, now=self._now)
+        login = Login(door, accounts.PASSWORDS)
+        self.listener = Listener(door, listen_settings(self.config), numbers.sms_number, login, now=self._now)
         for protocol, address in (("smtp", self.config.listen.smtp), ("lmtp", self.config.listen.lmtp)):
             if address is not None:
                 self.bound[protocol] = await self.listener.open(protocol, str(address), self._sockets)
@@ -207,13 +218,17 @@ class House:
             await self.dispatcher.flush(_FINISH_ROWS)
 
     async def reload(self, config: Configuration) -> None:
-        """Take over what a new configuration changes, but for its store and its listen addresses."""
+        """Take over what a new configuration changes, but for its store and its listen addresses.
+
+        `ConfigurationError`, and nothing taken over, where its certificate cannot be used.
+        """
         async with self._reloading:
+            settings = listen_settings(config)
             before = {route.name: route for route in self.routes()}
             self.config = config
             after = {route.name: route for route in self.routes()}
             if self.listener is not None:
-                self.listener.settings = listen_settings(config)
+                self.listener.settings = settings
             if self.dispatcher is not None and self._group is not None:
                 changed = [name for name in self.dispatcher.routes if after.get(name) != before.get(name)]
                 await self.dispatcher.stop(changed, _FINISH_ANSWERS)

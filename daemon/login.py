@@ -137,6 +137,25 @@ class Login:
 
 # The exchanges -------------------------------------------------------------------------------------------------------
 
+#: The mechanisms, as EHLO offers them.
+MECHANISMS = ("PLAIN", "LOGIN")
+
+#: Sends a challenge (base64) and returns the client's line.
+Ask = Callable[[str], Awaitable[str]]
+
+
+async def exchange(mechanism: str, initial: str | None, ask: Ask) -> tuple[str, str]:
+    """User and password, by a SASL mechanism (RFC 4954 section 4); `initial` is the client's initial response.
+
+    `RefusedError` is 504 5.5.4 for a mechanism that is not offered, 501 for what cannot be read or was given up.
+    """
+    if mechanism == "PLAIN":
+        return read_plain(await ask("") if initial is None else initial)
+    if mechanism == "LOGIN":
+        user = decode(await ask("VXNlcm5hbWU6") if initial is None else initial)  # Username:
+        return _checked(user, decode(await ask("UGFzc3dvcmQ6")))  # Password:
+    raise RefusedError(f"That mechanism is not offered here: use {' or '.join(MECHANISMS)}", smtp="504 5.5.4")
+
 
 def decode(response: str) -> str:
     """A SASL response out of its base64 (RFC 4954 section 4). `RefusedError` (501 5.5.2) for what is none.
@@ -148,8 +167,7 @@ def decode(response: str) -> str:
     if response == "=":
         return ""
     try:
-        octets = base64.b64decode(response, validate=True)
-        return octets.decode("utf-8")
+        return base64.b64decode(response, validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         raise RefusedError("That is not base64 of UTF-8 text", smtp=MALFORMED) from None
 
@@ -162,10 +180,10 @@ def read_plain(response: str) -> tuple[str, str]:
     authorised, user, password = parts
     if authorised not in ("", user):
         raise RefusedError("Nobody may act as another here: leave the authorization identity empty", smtp=WRONG)
-    return checked(user, password)
+    return _checked(user, password)
 
 
-def checked(user: str, password: str) -> tuple[str, str]:
+def _checked(user: str, password: str) -> tuple[str, str]:
     """The same, where they can be a user and a password at all; `RefusedError` (535 5.7.8) otherwise."""
     if not user or not password or max(len(user), len(password)) > _LONGEST or "\0" in user + password:
         raise RefusedError("User name or password is wrong", smtp=WRONG)

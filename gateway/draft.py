@@ -17,11 +17,16 @@ from gateway.message import Channel, Origin
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One address of one channel; `name` is what was written, where that was not the address."""
+    """One address of one channel; `name` is what was written, where that was not the address.
+
+    `once` are keys (SHA-256) that another message of the account must not have used: what a mail that anybody could
+    send again is known by.
+    """
 
     channel: Channel
     address: str
     name: str = ""
+    once: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
