@@ -120,8 +120,9 @@ async def _reloads(
 
 
 async def _reload(house: House, config: Configuration) -> None:
-    for key in compare(house.config, config).restart:
+    before = house.config
+    await house.reload(config)
+    for key in compare(before, config).restart:
         log.warning("%s has changed: it takes a restart", key, extra={"action": "restart_needed", "key": key})
     journal.set_up(config.log.format, config.log.level, config.secrets)
-    await house.reload(config)
     log.info("the configuration was read again", extra={"action": "reloaded"})

@@ -43,12 +43,10 @@ async def centre() -> AsyncIterator[NodeSmpp]:
 
 
 @pytest.fixture
-def books(database: str) -> Iterator[Books]:
+def books(database: str) -> Books:
     """The store with its payers, to be looked into beside the daemon."""
     add_payers(database)
-    one = Books(database)
-    yield one
-    one.close()
+    return Books(database)
 
 
 @pytest.fixture
