@@ -89,13 +89,25 @@ def test_a_pipe_that_breaks_is_no_defect(configuration, tocsin) -> None:
         assert process.wait(60) == 1
 
 
-def test_an_interruption_ends_quietly_with_130(configuration) -> None:
-    code = "import sys; from daemon.commands import run; print('ready', flush=True); sys.exit(run(sys.argv[1:]))"
+WAITS = """
+import sys, time
+from daemon.commands import run, trial
+
+def waits():
+    print("ready", flush=True)
+    time.sleep(60)
+
+trial.read_text = waits
+sys.exit(run(["try", "segments", "-"]))
+"""
+
+
+def test_an_interruption_ends_quietly_with_130() -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code, "try", "segments", "-"], **pipes) as process:
+    with subprocess.Popen([sys.executable, "-c", WAITS], **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-        process.send_signal(signal.SIGINT)  # whether it loads, or waits for its text already
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, b"", b"")
 
