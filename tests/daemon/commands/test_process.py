@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -76,9 +78,10 @@ def test_commands_on_a_store_do_not_load_what_migrates_it(configuration) -> None
     assert told.stdout.endswith("False\n")
 
 
-def test_a_pipe_that_breaks_is_no_defect(configuration, tocsin) -> None:
-    for n in range(300):
-        tocsin("plan", "add", f"plan-{n}-{'x' * 80}", "--monthly", "1")
+def test_a_pipe_that_breaks_is_no_defect(configuration) -> None:
+    with contextlib.closing(sqlite3.connect(configuration.parent / "tocsin.db")) as database, database:
+        plans = [(f"plan-{n}-{'x' * 80}",) for n in range(300)]  # more than a pipe's buffer in the process
+        database.executemany("INSERT INTO plan (name, monthly) VALUES (?, 1)", plans)
     for arguments in (["plan", "list"], ["plan", "list", "--json"], ["--help"]):
         process = subprocess.Popen([*TOCSIN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout is not None
@@ -184,8 +187,6 @@ def test_a_store_that_is_locked_is_refused_with_a_sentence(
     tocsin, jean, configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.store.engine.BUSY", 0.1)
-    import sqlite3
-
     with sqlite3.connect(configuration.parent / "tocsin.db", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         answer = tocsin("credit", "add", jean, "1", "--reason", "x")
