@@ -196,10 +196,20 @@ class Desk:
         column = schema.segment.c.message_id
         return [row.state for row in self.rows(schema.segment, *([column == message] if message else []))]
 
+    def audit(self) -> None:
+        """Check the books of every account."""
+        self.store.read_now(_audit)
+
     def left(self, account: int, now: datetime = NOW) -> tuple[int, int]:
         """Units left of the allotment and of the provision."""
         shown = self.store.run_now(lambda connection: credit.show(connection, account, now))
         return shown["allotment"]["left"], shown["provision"]["left"]
+
+
+@pytest.fixture
+def desk_on() -> type[Desk]:
+    """Makes a desk on any store."""
+    return Desk
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert
 
-from gateway import settlement, story, timeline
+from gateway import story, timeline, unknown
 from gateway.failure import RefusedError
 from gateway.message import State
 from gateway.store import schema
@@ -114,13 +114,22 @@ def test_a_lost_answer_and_what_the_operator_says_of_it(scene) -> None:
     message = scene.send(A)
     scene.settle(scene.claim(), Result.UNKNOWN, text="the connection was lost")
     scene.later(minutes=1)
-    scene.store.run_now(lambda c: settlement.resolve(c, scene.segments(message), "accepted", scene.now))
+    scene.store.run_now(lambda c: unknown.resolve(c, scene.segments(message), "accepted", scene.now))
     assert lines(scene, message)[2:] == [
         ("submitted", "over operator"),
         ("unknown", "the connection was lost"),
         ("accepted", "resolved by the operator"),
         ("charged", "1 charged: the SMS centre has it (provision)"),
     ]
+
+
+def test_an_answer_that_comes_late_is_told(scene) -> None:
+    message = scene.send(A)
+    segments = scene.claim()
+    scene.settle(segments, Result.UNKNOWN, text="no answer in time")
+    scene.settle(segments, Result.ACCEPTED)
+    assert lines(scene, message)[3:5] == [("unknown", "no answer in time"), ("accepted", "its answer came late")]
+    assert show(scene, message)["state"] == "accepted"
 
 
 def test_parts_and_recipients_are_told_apart(scene) -> None:
