@@ -1,4 +1,4 @@
-"""The answer to a COMMIT is lost: perhaps it happened, perhaps not. Nothing is lost by it, and nothing happens twice."""
+"""The answer to a COMMIT is lost: perhaps it happened, perhaps not. Nothing is lost by it, nothing happens twice."""
 
 from __future__ import annotations
 
