@@ -1,7 +1,6 @@
 """Who sends, and what becomes of a mail: decided from the envelope, the peer and the mail, without asking anybody.
 
-Plain functions over plain values. Each further proof of a sender (AUTH, what a relay verified) is a further field of
-`Proofs` and a further line in `paying_address`.
+Plain functions over plain values. Who pays is asked in `daemon.payer`.
 """
 
 from __future__ import annotations
@@ -13,14 +12,25 @@ from filters.mail import Mail
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """What speaks for a sender: `trusted` is a peer that lets a user send only as himself."""
+    """What speaks for a sender, strongest first.
 
+    `account` is the id of who has logged in. `trusted` is a peer that lets a user send only as himself: its envelope
+    sender is believed. `relay` is one that passes on strangers' mail: only what it verified counts.
+    """
+
+    account: int | None = None
     trusted: bool = False
+    relay: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything may speak for a mail of this peer."""
+        return self.account is not None or self.trusted or self.relay
 
 
 def paying_address(envelope_from: str, proofs: Proofs) -> str | None:
-    """The address whose account pays, as far as anything proves it; None where nothing does."""
-    return envelope_from if proofs.trusted and envelope_from else None
+    """The address that the envelope proves; None where it proves nobody."""
+    believed = proofs.account is not None or proofs.trusted
+    return envelope_from if believed and envelope_from else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A mail that is carried, paid by this address's account; None where nothing proves anybody."""
+    """A mail that is carried, paid by this address's account; None where the envelope proves nobody."""
 
     address: str | None
 

@@ -111,13 +111,18 @@ async def _reloads(
             continue
         manager.reloading()
         try:
-            config = await asyncio.to_thread(load)
+            await _reload(house, await asyncio.to_thread(load))
         except ConfigurationError as error:
             log.error("the configuration was not taken over: %s", error, extra={"action": "reload_refused"})
-        else:
-            for key in compare(house.config, config).restart:
-                log.warning("%s has changed: it takes a restart", key, extra={"action": "restart_needed", "key": key})
-            journal.set_up(config.log.format, config.log.level, config.secrets)
-            await house.reload(config)
-            log.info("the configuration was read again", extra={"action": "reloaded"})
+        except Exception:
+            log.exception("the configuration was not taken over", extra={"action": "reload_failed"})
         manager.ready("serving: " + ", ".join(sorted(house.roles)))
+
+
+async def _reload(house: House, config: Configuration) -> None:
+    before = house.config
+    await house.reload(config)
+    for key in compare(before, config).restart:
+        log.warning("%s has changed: it takes a restart", key, extra={"action": "restart_needed", "key": key})
+    journal.set_up(config.log.format, config.log.level, config.secrets)
+    log.info("the configuration was read again", extra={"action": "reloaded"})

@@ -111,6 +111,8 @@ def _alternative(children: list[Message], depth: int) -> str:
 
 def is_attachment(part: Message) -> bool:
     """Whether a part is a file beside the text (RFC 2183): said to be one, or named."""
+    if "content-disposition" not in part and "name" not in str(part.get("content-type", "")).lower():
+        return False  # as nearly all texts are
     if part.get_content_disposition() == "attachment":
         return True
     return bool(part.get_filename())
@@ -144,7 +146,7 @@ def _decoded(part: Message) -> str:
 
 def _plain(part: Message) -> str:
     text = charsets.many_lines(_decoded(part))
-    if str(part.get_param("format", "")).lower() == "flowed":
+    if "format" in str(part.get("content-type", "")).lower() and str(part.get_param("format", "")).lower() == "flowed":
         return _unflowed(text, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
     return text
 

@@ -24,6 +24,7 @@ DEPTH, PARTS, TEXT, TEXTS = 16, 100, 256 * 1024, 1024 * 1024
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 _FOLD = re.compile(rb"[\r\n]+[ \t]*|\0")
+_STRAY = re.compile(rb"\r(?!\n)|\0")
 _LABEL = re.compile(r"=\?([^?\s]+)\?(?=[bBqQ]\?)")
 _CHARSET = re.compile(r"charset(?:\*\d*\*?)?\s*=\s*\"?([^\s;\"]*)\"?", re.IGNORECASE)
 _EXTENDED = re.compile(r"(\*\s*=\s*\"?)([^'\";\s]*)(?=')")
@@ -45,13 +46,15 @@ class Field:
 class Thin:
     """The thin copy of a mail, the header fields of the whole, and whether anything that may matter was left out.
 
-    Where a body of the copy is the decimal number n, the original octets are `bodies[n]`.
+    Where a body of the copy is the decimal number n, the original octets are `bodies[n]`. `clear` says that nothing of
+    the mail's own header was left out, and that no other reader finds another end or other lines in it.
     """
 
     octets: bytes
     fields: tuple[Field, ...]
     bodies: tuple[bytes, ...]
     cut: bool = False
+    clear: bool = True
 
 
 def thin(raw: bytes) -> Thin:
@@ -59,7 +62,7 @@ def thin(raw: bytes) -> Thin:
     fields, body, cut = _header(raw, 0, len(raw))
     copy = _Copy(raw, cut=cut)
     copy.entity(fields, body)
-    return Thin(b"".join(copy.out), fields, tuple(copy.bodies), copy.cut)
+    return Thin(b"".join(copy.out), fields, tuple(copy.bodies), copy.cut, not cut and _is_clear(raw, body))
 
 
 @dataclass(slots=True)
@@ -222,6 +225,12 @@ def _header(raw: bytes, start: int, end: int) -> tuple[tuple[Field, ...], int, b
         return tuple(fields), end, cut
     found_end = _END_OF_HEADER.search(raw, limit - 4, end)
     return tuple(fields), found_end.end() if found_end else end, True
+
+
+def _is_clear(raw: bytes, body: int) -> bool:
+    """Whether the header that ends where the body begins ends with an empty line, and breaks lines with CRLF or LF."""
+    ends = body == len(raw) or raw[max(body - 3, 0) : body].endswith((b"\n\n", b"\n\r\n"))
+    return ends and not raw.startswith(b"From ") and _STRAY.search(raw, 0, body) is None
 
 
 def _mime_value(value: str) -> str:

@@ -56,7 +56,8 @@ class Mail:
     All strings are decoded and hold no control characters; all but `text` are one line. `text` is the body's words as
     plain text, lines separated by `\\n`, quotations still in it; where it is empty, `stand_in` may say what there is
     instead (`(image)`). `from_` has every mailbox of every From field: more than one is no proof of anybody. `date` is
-    aware UTC, or None. `cut` says that a limit of `filters.guard` was met, so parts of the mail were not looked at.
+    aware UTC, or None. `cut` says that a limit of `filters.guard` was met, so parts of the mail were not looked at;
+    `clear` that its header was read whole, and could not be read otherwise.
     """
 
     fields: tuple[guard.Field, ...]
@@ -74,6 +75,7 @@ class Mail:
     attachments: tuple[Attachment, ...]
     size: int
     cut: bool
+    clear: bool
 
     @classmethod
     def read(cls, octets: bytes) -> Mail:
@@ -102,6 +104,7 @@ class Mail:
             attachments=_tried(lambda: _attachments(message), ()) if isinstance(message, Message) else (),
             size=len(octets),
             cut=thin.cut,
+            clear=thin.clear,
         )
 
     def header(self, name: str) -> list[str]:

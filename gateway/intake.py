@@ -48,6 +48,10 @@ class KeyUsedError(RefusedError):
     """An idempotency key came back with other content."""
 
 
+class UsedBeforeError(RefusedError):
+    """A mail that came before with other words: somebody sends a copy."""
+
+
 _seen, _delivery, _message = schema.seen, schema.delivery, schema.message
 
 _SEEN = select(_seen).where(tuple_(_seen.c.account_id, _seen.c.key).in_(bindparam("keys", expanding=True)))
@@ -114,6 +118,7 @@ def submit_many(
     now = max(draft.created for draft in drafts)
     purses = credit.load(connection, (draft.request.account for draft in drafts), now)
     standing = _load_standing(connection, drafts)
+    spent = _load_spent(connection, drafts)
     holds = current_holds(connection, purses)
     # A long list of which most is known already has few recipients left: then it is not compact any more.
     turns = Turns(
@@ -136,7 +141,7 @@ def submit_many(
             continue
         try:
             filler = Filler(draft, rows, turns, holds, ids, references)
-            answers.append(_submit(filler, purse, standing))
+            answers.append(_submit(filler, purse, standing, spent))
         except RefusedError as refused:
             answers.append(refused)
     rows.write(connection)
@@ -205,7 +210,20 @@ def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tupl
     return found
 
 
-def _submit(filler: Filler, purse: credit.Purse, standing: dict[tuple[int, bytes], _Standing]) -> Taken:
+def _load_spent(connection: Connection, drafts: Sequence[Draft]) -> set[tuple[int, bytes]]:
+    """The keys of recipients that were used before."""
+    keys = {(d.request.account, key) for d in drafts for leg in d.legs for key in leg.recipient.once}
+    if not keys:
+        return set()
+    return {(row.account_id, row.key) for row in connection.execute(_SEEN, {"keys": sorted(keys)})}
+
+
+def _submit(
+    filler: Filler,
+    purse: credit.Purse,
+    standing: dict[tuple[int, bytes], _Standing],
+    spent: set[tuple[int, bytes]],
+) -> Taken:
     request = filler.draft.request
     known = standing.get((request.account, request.key)) if request.key is not None else None
     legs: Sequence[Leg] = filler.draft.legs
@@ -215,6 +233,9 @@ def _submit(filler: Filler, purse: credit.Purse, standing: dict[tuple[int, bytes
         legs = [leg for leg in legs if (leg.recipient.channel, leg.recipient.address) not in known.identities]
         if not legs:
             return Taken(known.id, seen=True, units=0)
+    once = {(request.account, key) for leg in legs for key in leg.recipient.once}
+    if not once.isdisjoint(spent):
+        raise UsedBeforeError("this mail came before, with other words: a copy of it is not sent", smtp="550 5.7.1")
     message = known.id if known is not None else next(filler.ids)
     units = filler.draft.units(legs)
     now = filler.draft.created
@@ -225,6 +246,9 @@ def _submit(filler: Filler, purse: credit.Purse, standing: dict[tuple[int, bytes
         message=message,
         reason=f"{len(legs)} recipients" if legs[1:] else "",
     )
+    for account, key in sorted(once):
+        spent.add((account, key))
+        filler.add_key(message, key, None)
     if known is None:
         filler.add_message(message, len(legs))
         if request.key is not None:
@@ -279,15 +303,19 @@ class Filler:
             }
         )
         if request.key is not None:
-            self.rows.seen.append(
-                {
-                    "account_id": request.account,
-                    "key": request.key,
-                    "message_id": message,
-                    "content": request.content,
-                    "created": self.draft.created,
-                }
-            )
+            self.add_key(message, request.key, request.content)
+
+    def add_key(self, message: int, key: bytes, content: bytes | None) -> None:
+        """Remember what must not be taken twice (invariant I3)."""
+        self.rows.seen.append(
+            {
+                "account_id": self.draft.request.account,
+                "key": key,
+                "message_id": message,
+                "content": content,
+                "created": self.draft.created,
+            }
+        )
 
     def add_deliveries(
         self, message: int, legs: Sequence[Leg], reserved: credit.Reserved
@@ -398,9 +426,10 @@ def pack(draft: Draft, legs: Sequence[Leg]) -> str:
     """The compact form of some legs, with all that their expansion needs beside the message's row."""
     names = sorted({leg.route for leg in legs})
     ways = {name: draft.ways[name] for name in names}
+    flash = [True] if draft.request.flash else []
     return json.dumps(
         {
-            "ways": {name: [w.concat, w.transliterate, w.expires.isoformat()] for name, w in ways.items()},
+            "ways": {name: [w.concat, w.transliterate, w.expires.isoformat(), *flash] for name, w in ways.items()},
             "legs": [
                 [leg.recipient.channel, leg.recipient.address, leg.recipient.name, leg.route, leg.price] for leg in legs
             ],

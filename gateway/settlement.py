@@ -250,6 +250,8 @@ def _attempted(book: Book, row: Any, outcome: Outcome, result: str) -> int:
 
 def _accepted(book: Book, row: Any, outcome: Outcome, _settle: Settle) -> None:
     n = _attempted(book, row, outcome, "accepted")
+    if row.state == State.UNKNOWN:
+        book.event(row, "accepted", "its answer came late")
     book.move(row, State.ACCEPTED, attempts=n, peer_id=outcome.peer_id or None)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from daemon import tls
 from daemon.commands import new_app, output
 from daemon.commands.connecting import Ear, connect_to
 from daemon.commands.opening import configuration, store_of
@@ -74,9 +75,16 @@ def judge_listening(config: Configuration) -> Iterator[Finding]:
             )
     if listen.tls_certificate is not None and listen.tls_key is not None:
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(listen.tls_certificate, listen.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            yield Finding(WRONG, "listen.tls_certificate", f"it and tls_key cannot be used together: {error}")
+            warning = tls.load(listen.tls_certificate, listen.tls_key).warning(datetime.now(UTC))
+        except tls.CertificateError as error:
+            yield Finding(WRONG, f"listen.{error.key}", str(error))
+        else:
+            if warning:
+                yield Finding(NOTE, "listen.tls_certificate", warning)
+    if listen.relays and not listen.authserv_id:
+        yield Finding(
+            NOTE, "listen.relays", "without authserv_id, no mail that comes through a relay proves its sender"
+        )
 
 
 def judge_routes(config: Configuration) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -190,7 +191,9 @@ async def test_nodes_that_do_everything_at_once_do_not_run_into_deadlocks(
     name = parse_url(postgresql_database).database
     for one in desks:
         one.store.close()
-    while cluster.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", name):  # a session counts as it ends
-        await asyncio.sleep(0.01)
+    gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = %s"
+    deadline = time.monotonic() + 30
+    while not cluster.execute(gone, name)[0][0] and time.monotonic() < deadline:  # a session counts as it ends
+        time.sleep(0.01)  # noqa: ASYNC251 - nothing else is on this loop
     ((deadlocks,),) = cluster.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = %s", name)
     assert deadlocks == 0

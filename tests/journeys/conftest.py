@@ -1,4 +1,4 @@
-"""What journeys share: the peers they need, each stopped after the test that asked for it, and where a daemon lives."""
+"""What journeys share: the peers they need, each stopped after whoever asked for it, and where a daemon lives."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from peers.daemon_process import DaemonProcess
-from peers.ledgers import Books, add_payers
-from peers.node_smpp import NodeSmpp
-from peers.postfix import Postfix
-from peers.presence import require
+
+from tests.peers.daemon_process import DaemonProcess
+from tests.peers.ledgers import Books, add_payers
+from tests.peers.node_smpp import NodeSmpp
+from tests.peers.postfix import Postfix
+from tests.peers.presence import require
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -18,7 +19,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         require(mark.args[0])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postfix() -> Iterator[Callable[[str], Postfix]]:
     """Start a Postfix that relays sms.example.org to a next hop: `postfix("inet:127.0.0.1:24")`."""
     started: list[Postfix] = []
@@ -42,12 +43,10 @@ async def centre() -> AsyncIterator[NodeSmpp]:
 
 
 @pytest.fixture
-def books(database: str) -> Iterator[Books]:
+def books(database: str) -> Books:
     """The store with its payers, to be looked into beside the daemon."""
     add_payers(database)
-    one = Books(database)
-    yield one
-    one.close()
+    return Books(database)
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from itertools import islice
 
 import pytest
-from peers.daemon_process import DaemonProcess, operator, until
-from peers.ledgers import PAYERS, Books
-from peers.mail_client import Senders, mails
-from peers.node_smpp import NodeSmpp
 
 from gateway.message import OPEN, PAID, State
+from tests.peers.daemon_process import DaemonProcess, operator, until
+from tests.peers.ledgers import PAYERS, Books
+from tests.peers.mail_client import Senders, mails
+from tests.peers.node_smpp import NodeSmpp
 
 pytestmark = [pytest.mark.peer("node-smpp"), pytest.mark.timeout(180)]
 

@@ -7,13 +7,12 @@ import smtplib
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from peers.daemon_process import free_port
-from peers.postfix import Postfix
 
 from daemon.door import MailRequest, Sender, Taken
 from daemon.listener import Listener, ListenSettings
 from daemon.peers import Networks
 from gateway.numbers import sms_number
+from tests.peers.postfix import Postfix, free_port
 
 pytestmark = pytest.mark.peer("postfix")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -63,13 +65,14 @@ class Books:
     def __init__(self, url: str) -> None:
         self.engine: Engine = open_engine(parse_url(url), connections=2)
 
-    def close(self) -> None:
-        """Let go of the database."""
-        self.engine.dispose()
-
-    def reading(self) -> Connection:
-        """A connection that only looks."""
-        return self.engine.connect().execution_options(tocsin_reads=True)
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that only looks; a new one each time, for the database may have been away."""
+        try:
+            with self.engine.connect().execution_options(tocsin_reads=True) as connection:
+                yield connection
+        finally:
+            self.engine.dispose()
 
     def segments(self) -> list[Segment]:
         """Every segment for a handset."""

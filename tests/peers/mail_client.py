@@ -130,10 +130,14 @@ class Senders:
     async def has_taken(self, count: int, pouring: asyncio.Task[bool]) -> None:
         """Returns once this many mails were taken, or `pouring` is at its end."""
         while len(self.taken) < count and not pouring.done():
-            self._news.clear()
-            news = asyncio.ensure_future(self._news.wait())
+            news = asyncio.ensure_future(self.news())
             await asyncio.wait({news, pouring}, return_when=asyncio.FIRST_COMPLETED)
             news.cancel()
+
+    async def news(self) -> None:
+        """Returns once another mail was answered."""
+        self._news.clear()
+        await self._news.wait()
 
     async def pour(self, connections: int = 4) -> bool:
         """Send what is left, until all is answered or the server is gone; whether nothing is left."""
@@ -152,7 +156,7 @@ class Senders:
             while queue:
                 mail = queue.pop()
                 self.tries += 1
-                self._note(mail, await connection.send(mail))
+                self.note(mail, await connection.send(mail))
                 mail = None
         except (OSError, asyncio.IncompleteReadError):
             if mail is not None:
@@ -160,7 +164,8 @@ class Senders:
         finally:
             await connection.close()
 
-    def _note(self, mail: Mail, reply: str) -> None:
+    def note(self, mail: Mail, reply: str) -> None:
+        """Remember how a mail was answered."""
         self._news.set()
         if reply.startswith("250"):
             self.taken[mail.n] = (mail, reply.split()[-1])

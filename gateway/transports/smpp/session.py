@@ -234,12 +234,16 @@ class Session:
         self._go(Phase.BINDING)
 
     def accept(self, system_id: str) -> None:
-        """Bind the ESME that asked."""
+        """Bind the ESME that asked. On a session that is over, nothing happens."""
+        if self._over():
+            return
         self._answer_bind(_OK, BindAnswer(system_id, ((Tag.SC_INTERFACE_VERSION, b"\x34"),)))
         self._go(Phase.BOUND)
 
     def refuse(self, status: int) -> None:
-        """Do not bind the ESME that asked; `status` says why."""
+        """Do not bind the ESME that asked; `status` says why. On a session that is over, nothing happens."""
+        if self._over():
+            return
         self._answer_bind(status, None)
         self.mode = None
         self._go(Phase.OPEN)

@@ -8,18 +8,26 @@ import smtplib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
+from daemon import tls
 from daemon.door import MailRequest, Sender, Taken
-from daemon.listener import Listener, ListenSettings, tls_context
+from daemon.listener import Listener, ListenSettings
+from daemon.login import Login
 from daemon.peers import Networks
 from gateway.failure import RefusedError
 from gateway.numbers import sms_number
 
 HERE = Path(__file__).parent
+#: What time it is for the listener.
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+#: Passwords cost next to nothing here.
+PASSWORDS = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 
 
 class House:
@@ -28,6 +36,9 @@ class House:
     def __init__(self) -> None:
         self.accounts = {"jean@example.org": Sender(1, "jean", "BE"), "anna@example.org": Sender(2, "anna")}
         self.taken: list[MailRequest] = []
+        self.verdicts: list[tuple[int, str, str]] = []
+        right = PASSWORDS.hash("right")
+        self.passwords: dict[str, tuple[int, str | None]] = {"jean": (1, right), "jean@example.org": (1, right)}
         self.ids: dict[tuple[int, str, bytes], str] = {}
         self.asked: list[str] = []
         self.failure: Exception | None = None
@@ -44,6 +55,22 @@ class House:
     async def check_recipient(self, sender: Sender, number: str) -> None:
         if number.startswith("+1"):
             raise RefusedError("No route here takes numbers of North America.", smtp="550 5.1.2")
+
+    async def tell_verdict(self, account: int, address: str, words: str, about: str) -> str | None:
+        if self.failure:
+            raise self.failure
+        if len(self.verdicts) >= 5:
+            return None
+        self.verdicts.append((account, address, words))
+        return f"v{len(self.verdicts)}"
+
+    async def password_of(self, user: str) -> tuple[int, str | None] | None:
+        if self.failure:
+            raise self.failure
+        return self.passwords.get(user)
+
+    async def replace_password(self, account: int, before: str, after: str) -> None:
+        raise AssertionError("no password here is old")
 
     async def take(self, request: MailRequest) -> Taken:
         self.waiting.set()
@@ -63,6 +90,10 @@ async def house() -> House:
     return House()
 
 
+async def no_pause(seconds: float) -> None:
+    """A failed login's answer is not held back here."""
+
+
 Start = Callable[..., Awaitable[str]]
 
 
@@ -72,7 +103,7 @@ async def listener(house: House) -> AsyncIterator[Listener]:
     settings = ListenSettings(
         "sms.example.org", hostname="mx.example.org", region="BE", trusted_networks=Networks.of(["127.0.0.1"])
     )
-    made = Listener(house, settings, sms_number)
+    made = Listener(house, settings, sms_number, Login(house, PASSWORDS, sleep=no_pause), now=lambda: NOW)
     yield made
     await made.drain(5)
 
@@ -83,7 +114,7 @@ async def start(listener: Listener) -> Start:
 
     async def open_it(protocol: str = "smtp", address: str = "127.0.0.1:0", **settings: Any) -> str:
         if settings.pop("tls", False):
-            settings["tls"] = tls_context(str(HERE / "localhost.pem"), str(HERE / "localhost.key"))
+            settings["tls"] = tls.load(HERE / "localhost.pem", HERE / "localhost.key").context
         listener.settings = replace(listener.settings, **settings)
         (bound,) = await listener.open(protocol, address)
         return bound

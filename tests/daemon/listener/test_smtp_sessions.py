@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 import uvloop
 
-from daemon.listener import Listener, ListenSettings, tls_context
+from daemon import tls
+from daemon.listener import Listener, ListenSettings
 from daemon.peers import Networks
 from gateway.numbers import sms_number
 from tests.daemon.listener.conftest import HERE, House, Wire
@@ -295,8 +296,8 @@ def test_a_mail_comes_over_tls(loop: Callable[[], asyncio.AbstractEventLoop]) ->
     async def scenario() -> None:
         house = House()
         settings = ListenSettings("sms.example.org", trusted_networks=Networks.of(["127.0.0.1"]))
-        tls = tls_context(str(HERE / "localhost.pem"), str(HERE / "localhost.key"))
-        listener = Listener(house, replace(settings, tls=tls), sms_number)
+        loaded = tls.load(HERE / "localhost.pem", HERE / "localhost.key")
+        listener = Listener(house, replace(settings, tls=loaded.context), sms_number)
         (bound,) = await listener.open("smtp", "127.0.0.1:0")
         code, _, version = await asyncio.to_thread(_with_tls, int(bound.rpartition(":")[2]))
         assert (code, version) == (250, "TLSv1.3")

@@ -120,6 +120,17 @@ def test_a_centre_asks_its_owner_and_refuses_with_his_reason() -> None:
     assert session.phase is Phase.OPEN
 
 
+def test_a_bind_that_rubbish_follows_at_once_can_still_be_answered_to_nobody() -> None:
+    session = Session(Role.CENTRE, window=1, now=0.0)
+    asked, fault = session.receive(octets(Command.BIND_TRANSCEIVER, 1, 0, Bind("tocsin")) + b"\0\0\0\0", 0.0)
+    assert isinstance(asked, BindRequested)
+    assert isinstance(fault, Fault)
+    session.accept("smsc")
+    session.refuse(0x0E)
+    assert session.phase is Phase.CLOSED
+    assert [pdu.command for pdu in written(session)] == [Command.GENERIC_NACK]
+
+
 def test_a_second_bind_is_refused_as_already_bound() -> None:
     session = centre()
     (event,) = session.receive(octets(Command.BIND_TRANSCEIVER, 2, 0, Bind("tocsin")), 0.0)
