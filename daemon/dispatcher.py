@@ -34,6 +34,8 @@ Maker = Callable[[Route, "Dispatcher"], Transport]
 _LOOK = 5.0
 #: Waits after a failed commit, in seconds: the first, the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
+#: How long a feeder that is to stop may take to come back from its claim, in seconds.
+_LET_GO = 3.0
 
 
 class _Feeder:
@@ -123,7 +125,10 @@ class Dispatcher:
         for feeder in feeders:
             feeder.stopping = True
             feeder.kick.set()
-        await asyncio.gather(*(asyncio.wait([feeder.tasks[1]]) for feeder in feeders if feeder.tasks))
+        # One that waits for a store that is away is not waited for: what it may just have claimed becomes unknown.
+        feeding = [feeder.tasks[1] for feeder in feeders]
+        if feeding:
+            await asyncio.wait(feeding, timeout=_LET_GO)
         await asyncio.gather(*(feeder.transport.drain(seconds) for feeder in feeders))
         for feeder in feeders:
             for task in feeder.tasks:
@@ -155,7 +160,8 @@ class Dispatcher:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(feeder.kick.wait(), _LOOK)
             feeder.kick.clear()
-            await self._recording.wait()
+            if not feeder.stopping:
+                await self._recording.wait()
             try:
                 while await self._feed_once(feeder):
                     pass

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from daemon.door import MailRequest, Sender, Taken
 from gateway import accounts, draft, verbs, verdicts
+from gateway.credit import NotEnoughError
 from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
 from gateway.reports import Office
@@ -140,7 +141,12 @@ class MailDoor:
             max_parts=account.max_parts,
             transliterate=account.transliterate,
         )
-        taken = await self._store.do(verbs.SUBMIT, prepared)
+        try:
+            taken = await self._store.do(verbs.SUBMIT, prepared)
+        except NotEnoughError as error:
+            raise RefusedError(
+                f"{error}; nothing was sent to anybody, and nothing is charged", smtp=error.smtp
+            ) from None
         self._taken(list(prepared.ways))
         return Taken(str(taken.id), taken.seen)
 

@@ -1,9 +1,7 @@
-"""Accounts, plans and tokens: who Tocsin works for, and what they may change about themselves."""
+"""Accounts and their plans: who Tocsin works for, and what they may change about themselves."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,17 +46,6 @@ class Account:
     cap_hour: int
     cap_day: int
     created: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A bearer token of the HTTP API, without its secret."""
-
-    id: int
-    account: str
-    name: str
-    created: datetime
-    revoked: datetime | None
 
 
 # Plans ---------------------------------------------------------------------------------------------------------------
@@ -199,7 +186,7 @@ def _require_settled(connection: Connection, account: Account) -> None:
 
 def find(connection: Connection, name: str) -> Account:
     """The account of this name; `RefusedError` where there is none."""
-    found = _load(connection, schema.account.c.name == name)
+    found = load_where(connection, schema.account.c.name == name)
     if not found:
         raise RefusedError(f"there is no account {name}: tocsin account list shows them all")
     return found[0]
@@ -207,14 +194,14 @@ def find(connection: Connection, name: str) -> Account:
 
 def by_id(connection: Connection, number: int) -> Account | None:
     """The account with this id."""
-    found = _load(connection, schema.account.c.id == number)
+    found = load_where(connection, schema.account.c.id == number)
     return found[0] if found else None
 
 
 def by_address(connection: Connection, address: str) -> Account | None:
     """The account that sends from this mail address, whatever its case."""
     wanted = select(schema.address.c.account_id).where(schema.address.c.address == address.lower())
-    found = _load(connection, schema.account.c.id.in_(wanted))
+    found = load_where(connection, schema.account.c.id.in_(wanted))
     return found[0] if found else None
 
 
@@ -241,10 +228,11 @@ def replace_password_hash(connection: Connection, number: int, before: str, afte
 
 def everyone(connection: Connection) -> list[Account]:
     """Every account, by name."""
-    return _load(connection, None)
+    return load_where(connection, None)
 
 
-def _load(connection: Connection, condition: Any) -> list[Account]:
+def load_where(connection: Connection, condition: Any) -> list[Account]:
+    """The accounts a condition on `schema.account` allows, by name; None allows all."""
     account, plan = schema.account, schema.plan
     statement = select(account, plan.c.name.label("plan_name"), plan.c.monthly).join(
         plan, plan.c.id == account.c.plan_id, isouter=True
@@ -335,49 +323,3 @@ def _hashed(password: str) -> str:
     if not password:
         raise RefusedError("the password is empty")
     return PASSWORDS.hash(password)
-
-
-# Tokens --------------------------------------------------------------------------------------------------------------
-
-
-def add_token(connection: Connection, account: str, name: str, *, now: datetime) -> str:
-    """A new bearer token; the only time its secret is seen."""
-    owner = find(connection, account)
-    secret = "tocsin_" + secrets.token_urlsafe(32)
-    connection.execute(
-        insert(schema.token), {"account_id": owner.id, "name": name, "digest": _digest(secret), "created": now}
-    )
-    return secret
-
-
-def tokens(connection: Connection, account: str | None = None) -> list[Token]:
-    """The tokens of an account, or of all, oldest first."""
-    token, owner = schema.token, schema.account
-    statement = select(token, owner.c.name.label("account")).join(owner, owner.c.id == token.c.account_id)
-    if account is not None:
-        statement = statement.where(token.c.account_id == find(connection, account).id)
-    rows = connection.execute(statement.order_by(token.c.id))
-    return [Token(row.id, row.account, row.name, row.created, row.revoked) for row in rows]
-
-
-def revoke_token(connection: Connection, which: str, account: str | None = None, *, now: datetime) -> None:
-    """Take back a token by its id, or by its name within an account."""
-    token = schema.token
-    same = token.c.id == (int(which) if which.isdecimal() and len(which) < 19 else -1)
-    if account is not None:
-        same = (same | (token.c.name == which)) & (token.c.account_id == find(connection, account).id)
-    if not connection.execute(update(token).where(token.c.revoked.is_(None), same).values(revoked=now)).rowcount:
-        owner = f" of {account}" if account is not None else ""
-        raise RefusedError(f"there is no token {which}{owner} that is still good: tocsin token list shows them")
-
-
-def by_token(connection: Connection, secret: str) -> Account | None:
-    """The account a bearer token speaks for."""
-    token = schema.token
-    wanted = select(token.c.account_id).where(token.c.digest == _digest(secret), token.c.revoked.is_(None))
-    found = _load(connection, schema.account.c.id.in_(wanted))
-    return found[0] if found else None
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()

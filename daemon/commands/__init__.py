@@ -116,25 +116,31 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; its exit code. Nothing is raised, and no traceback shown, for what is no defect."""
-    # What libraries and transports log is for daemons, which set a log up; here the exception says it.
-    if not logging.getLogger().handlers:
-        logging.getLogger().addHandler(logging.NullHandler())
     try:
-        try:
-            ended = typer.main.get_command(app).main(args=arguments, prog_name="tocsin", standalone_mode=False)
-            code = ended if isinstance(ended, int) else 0
-        except BrokenPipeError:
-            raise
-        except Exception as error:
-            code = _fail(error)
-        except KeyboardInterrupt:
-            code = 130
+        code = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough; the flush at the interpreter's end must not complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return 130
     return code
+
+
+def _run(arguments: list[str]) -> int:
+    # What libraries and transports log is for daemons, which set a log up; here the exception says it.
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(logging.NullHandler())
+    try:
+        ended = typer.main.get_command(app).main(args=arguments, prog_name="tocsin", standalone_mode=False)
+    except BrokenPipeError:
+        raise
+    except SystemExit as end:  # how typer itself ends where the pipe broke
+        return end.code if isinstance(end.code, int) else 1
+    except Exception as error:
+        return _fail(error)
+    return ended if isinstance(ended, int) else 0
 
 
 def _fail(error: Exception) -> int:

@@ -9,7 +9,7 @@ import typer
 
 from daemon.commands import new_app, output
 from daemon.commands.opening import opened, utc_now
-from gateway import accounts
+from gateway import tokens
 
 app = new_app("Bearer tokens of the HTTP API.")
 
@@ -24,7 +24,7 @@ def add(
 ) -> None:
     """Make a token and print it, this once: only its digest is kept."""
     with opened(context) as store:
-        secret = store.run_now(lambda connection: accounts.add_token(connection, account, name, now=utc_now()))
+        secret = store.run_now(lambda connection: tokens.add(connection, account, name, now=utc_now()))
     output.say(secret)
 
 
@@ -36,11 +36,11 @@ def list_(
 ) -> None:
     """List tokens, without their secrets."""
     with opened(context) as store:
-        tokens = store.read_now(lambda connection: accounts.tokens(connection, account))
+        found = store.read_now(lambda connection: tokens.listed(connection, account))
     if as_json:
-        output.write_json([dataclasses.asdict(one) | {"id": str(one.id)} for one in tokens])
+        output.write_json([dataclasses.asdict(one) | {"id": str(one.id)} for one in found])
         return
-    rows = [(one.id, one.account, one.name, output.when(one.created), output.when(one.revoked)) for one in tokens]
+    rows = [(one.id, one.account, one.name, output.when(one.created), output.when(one.revoked)) for one in found]
     output.table(("id", "account", "name", "created", "revoked"), rows, empty="no tokens: tocsin token add ACCOUNT")
 
 
@@ -54,4 +54,4 @@ def revoke(
         raise typer.BadParameter("give one token: its id, or an account and the token's name")
     account = which[0] if which[1:] else None
     with opened(context) as store:
-        store.run_now(lambda connection: accounts.revoke_token(connection, which[-1], account, now=utc_now()))
+        store.run_now(lambda connection: tokens.revoke(connection, which[-1], account, now=utc_now()))

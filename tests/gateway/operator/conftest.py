@@ -71,7 +71,9 @@ class Scene:
             for one in segments
         )
         waits = {route.name: self.now + timedelta(minutes=2) for route in ROUTES}
-        self.store.run_now(lambda c: settlement.settle_many(c, [settlement.Settle(outcomes, self.now, waits, 0.0)]))
+        self.store.run_now(
+            lambda c: settlement.settle_many(c, [settlement.Settle(outcomes, self.now, waits, 0.0, node=1)])
+        )
 
     def receive(self, segment: Claimed, state: ReceiptState, error: str = "") -> None:
         """A receipt comes."""

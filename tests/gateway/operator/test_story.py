@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, insert
 
-from gateway import settlement, story, timeline
+from gateway import story, timeline, unknown
 from gateway.failure import RefusedError
 from gateway.message import State
 from gateway.store import schema
@@ -114,7 +114,7 @@ def test_a_lost_answer_and_what_the_operator_says_of_it(scene) -> None:
     message = scene.send(A)
     scene.settle(scene.claim(), Result.UNKNOWN, text="the connection was lost")
     scene.later(minutes=1)
-    scene.store.run_now(lambda c: settlement.resolve(c, scene.segments(message), "accepted", scene.now))
+    scene.store.run_now(lambda c: unknown.resolve(c, scene.segments(message), "accepted", scene.now))
     assert lines(scene, message)[2:] == [
         ("submitted", "over operator"),
         ("unknown", "the connection was lost"),
