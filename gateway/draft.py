@@ -36,6 +36,7 @@ class Request:
 
     `key` is the request's identity within the account (invariant I3), at most 64 octets, None for none; `content` the
     SHA-256 of what it may only be used for (idempotency keys), None where a copy adds its new recipients instead.
+    `flash` asks handsets to show it at once and keep nothing (message class 0, 3GPP TS 23.038 clause 4).
     """
 
     account: int
@@ -48,6 +49,7 @@ class Request:
     at: datetime | None = None
     validity: timedelta | None = None
     urgent: bool = False
+    flash: bool = False
     automatic: bool = False
     report_to: str | None = None
     dsn: Asked | None = None
@@ -163,7 +165,7 @@ def _kept(written: str) -> str:
 
 
 def _cut(request: Request, route: routing.Route, *, max_parts: int, transliterate: bool) -> text.Cut:
-    cut = text.cut(request.text, concat=route.concat, transliterate=transliterate)
+    cut = text.cut(request.text, concat=route.concat, transliterate=transliterate, flash=request.flash)
     if len(cut.parts) > max_parts:
         raise RefusedError(
             f"the text needs {len(cut.parts)} SMS, this account allows {max_parts}: make it shorter", smtp="552 5.3.4"

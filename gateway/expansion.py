@@ -60,12 +60,12 @@ def draft_of(connection: Connection, message: int, packed: str) -> Draft:
     ]
     ways = {
         name: Way(
-            text.cut(row.text, concat=concat, transliterate=transliterate),
+            text.cut(row.text, concat=concat, transliterate=transliterate, flash=bool(flash)),
             concat,
             transliterate,
             datetime.fromisoformat(expires),
         )
-        for name, (concat, transliterate, expires) in content["ways"].items()
+        for name, (concat, transliterate, expires, *flash) in content["ways"].items()
     }
     request = Request(
         account=row.account_id,

@@ -450,9 +450,10 @@ def pack(draft: Draft, legs: Sequence[Leg]) -> str:
     """The compact form of some legs, with all that their expansion needs beside the message's row."""
     names = sorted({leg.route for leg in legs})
     ways = {name: draft.ways[name] for name in names}
+    flash = [True] if draft.request.flash else []
     return json.dumps(
         {
-            "ways": {name: [w.concat, w.transliterate, w.expires.isoformat()] for name, w in ways.items()},
+            "ways": {name: [w.concat, w.transliterate, w.expires.isoformat(), *flash] for name, w in ways.items()},
             "legs": [
                 [leg.recipient.channel, leg.recipient.address, leg.recipient.name, leg.route, leg.price] for leg in legs
             ],

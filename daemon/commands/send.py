@@ -49,6 +49,9 @@ def send(
         str | None, typer.Option(metavar="D", help="For how long it may be tried: PT2H, P1D. [the route's]")
     ] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Before what else the account has waiting.")] = False,
+    flash: Annotated[
+        bool, typer.Option("--flash", help="Shown at once by the handset, which keeps nothing (class 0).")
+    ] = False,
     key: Annotated[
         str | None, typer.Option(metavar="K", help="Sent once, however often it comes with the same key.")
     ] = None,
@@ -76,8 +79,11 @@ def send(
             at=instants.read(at, owner.zone) if at is not None else None,
             validity=_validity(validity),
             urgent=urgent,
+            flash=flash,
             key=hashlib.sha256(b"cli:" + key.encode(errors="surrogateescape")).digest() if key is not None else None,
-            content=_content(recipients, said, subject, at, validity, urgent) if key is not None else None,
+            content=_content(recipients, said, subject, at, validity, urgent, *(["flash"] * flash))
+            if key is not None
+            else None,
         )
         found = quote.quote(
             request,

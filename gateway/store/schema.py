@@ -319,7 +319,7 @@ receipt = _table(
     Column("done", String, nullable=False, default=""),
     Column("segment_id", BigInteger),  # none: an orphan, kept to be matched later
 )
-_partial("ix_receipt_orphan", receipt.c.route, receipt.c.peer_key, where=receipt.c.segment_id.is_(None))
+_partial("ix_receipt_orphan", receipt.c.peer_key, where=receipt.c.segment_id.is_(None))
 _partial("ix_receipt_segment_id", receipt.c.segment_id, where=receipt.c.segment_id.is_not(None))
 
 incoming = _table(

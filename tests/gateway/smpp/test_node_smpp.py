@@ -85,13 +85,17 @@ async def sink(*options: str) -> AsyncIterator[Sink]:
         await process.communicate()
 
 
-def parts(number: int, said: str, segment: Segments, *, transliterate: bool = False) -> list[Claimed]:
+def parts(number: int, said: str, segment: Segments, *, concat: str = "udh8", flash: bool = False) -> list[Claimed]:
     """The segments of a text, to one number."""
-    cut = text.cut(said, transliterate=transliterate)
+    cut = text.cut(said, transliterate=False, concat=concat, flash=flash)
+    payloads = cut.payloads(number)
     return [
-        segment(number + at, payload=payload, data_coding=cut.data_coding, udhi=cut.udhi, to="+32475123456")
-        for at, payload in enumerate(cut.payloads(number))
-    ]
+        segment(
+            number + at, n=at + 1, of=len(payloads), payload=payload, data_coding=cut.data_coding, udhi=cut.udhi,
+            to="+32475123456", concat=concat if len(cut.parts) > 1 else "", reference=number,
+        )
+        for at, payload in enumerate(payloads)
+    ]  # fmt: skip
 
 
 async def test_node_smpp_reads_what_we_mean_and_we_read_its_receipts(carrier: Carrier, segment: Segments) -> None:
@@ -214,6 +218,32 @@ def _tshark(file: Path, port: int, *options: str) -> str:
 
 def joined(frames: Sequence[Sequence[str]], column: int) -> list[str]:
     return [value for frame in frames for value in frame[column].split("`") if value]
+
+
+@pytest.mark.peer("tshark")
+@pytest.mark.parametrize("concat", ["udh8", "udh16", "sar", "payload"])
+async def test_tshark_reassembles_every_form_to_the_text_meant(
+    concat: str, carrier: Carrier, segment: Segments, tmp_path: Path
+) -> None:
+    if shutil.which("tshark") is None:
+        absent("tshark")
+    said = ["0123456789" * 40, "a€b{c}" * 50, "Привет " * 30]
+    file = tmp_path / "link.pcap"
+    async with sink() as centre, captured(centre.port, file):
+        async with carrier(centre.port, window=50) as hub:
+            segments: list[Claimed] = []
+            for n, words in enumerate(said):
+                segments += parts(16 * n + 1, words, segment, concat=concat)
+            hub.send(segments)
+            await hub.until_settled(len(segments))
+            await hub.transport.drain(5.0)
+        port = centre.port
+    assert hub.results() == {Result.ACCEPTED: len(segments)}
+    assert tshark(file, port, "_ws.malformed", "frame.number") == []
+    field = "smpp.message_payload" if concat == "payload" else "gsm_sms_ud.short_msg"
+    bodies = [bytes.fromhex(one) for one in joined(tshark(file, port, "smpp.command_id == 4", field), 0)]
+    whole = [body for body in bodies if len(body) > 160]  # it shows the parts, too
+    assert [text.decode(body, 8 * (body[:1] == b"\x04")) for body in whole] == said
 
 
 @pytest.mark.peer("tshark")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from gateway.message import Channel, Claimed
 from gateway.routing import Route
-from gateway.transports.smpp.pdu import EncodeError, Tag
+from gateway.transports.smpp.codec import decode, encode
+from gateway.transports.smpp.pdu import Command, EncodeError, Tag
 from gateway.transports.smpp.submission import Submission, e164, sender_address, validity
 
 ROUTE = Route("operator", frozenset({Channel.SMS}), "smpp", sender="+32475000000")
@@ -63,6 +65,33 @@ def test_header_urgency_receipts_and_protocol_are_passed_on() -> None:
     message = submission.message(replace(SEGMENT, udhi=True, urgent=True, data_coding=8))
     assert (message.esm_class, message.priority_flag, message.data_coding) == (0x40, 1, 8)
     assert (message.registered_delivery, message.protocol_id) == (0, 0x22)
+
+
+def test_a_text_in_one_piece_travels_in_message_payload_alone() -> None:
+    whole = b"0123456789" * 40
+    message = Submission(ROUTE).message(replace(SEGMENT, concat="payload", payload=whole))
+    assert (message.short_message, message.tlv(Tag.MESSAGE_PAYLOAD)) == (b"", whole)
+    assert message.esm_class == 0
+    octets = encode(Command.SUBMIT_SM, 1, body=message)
+    assert decode(octets).body == message
+    assert b"\0" + struct.pack(">HHH", Tag.USER_MESSAGE_REFERENCE, 2, 0x2345) in octets  # sm_length is 0
+
+
+def test_parts_tied_by_sar_have_its_fields_and_no_header() -> None:
+    message = Submission(ROUTE).message(replace(SEGMENT, concat="sar", reference=0xABCD, n=2, of=3))
+    assert (message.short_message, message.esm_class) == (b"hello", 0)
+    assert message.tlvs[1:] == (
+        (Tag.SAR_MSG_REF_NUM, b"\xab\xcd"),
+        (Tag.SAR_TOTAL_SEGMENTS, b"\x03"),
+        (Tag.SAR_SEGMENT_SEQNUM, b"\x02"),
+    )
+
+
+@pytest.mark.parametrize("concat", ["udh8", "udh16"])
+def test_parts_with_a_header_have_no_sar_fields(concat: str) -> None:
+    message = Submission(ROUTE).message(replace(SEGMENT, concat=concat, udhi=True, reference=7, n=1, of=2))
+    assert message.esm_class == 0x40
+    assert [tag for tag, _ in message.tlvs] == [Tag.USER_MESSAGE_REFERENCE]
 
 
 @pytest.mark.parametrize(
