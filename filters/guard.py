@@ -32,6 +32,12 @@ _ADDRESSES = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
 _ONCE = frozenset({"date", "message-id", "subject", "mime-version"})
 _MIME = frozenset({"content-type", "content-transfer-encoding", "content-disposition", "content-id"})
 
+#: Messages that are no mails: fields that a report consists of (RFC 3464, RFC 8098, RFC 6533).
+_REPORTS = frozenset(
+    {"message/delivery-status", "message/global-delivery-status", "message/global-headers"}
+    | {"message/disposition-notification", "message/global-disposition-notification"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -118,7 +124,7 @@ class _Copy:
             inner, start, cut = _header(self.raw, body, self._end(body))
             self.cut |= cut
             return self._part(inner, start, depth + 1, whole=True)
-        if kind.startswith("text/"):
+        if kind.startswith("text/") or kind in _REPORTS:
             return self._text(body)
         return body
 

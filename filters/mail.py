@@ -53,8 +53,9 @@ class Mail:
     """A frozen view of an RFC 5322 message; `Mail.read` makes one from any octets.
 
     All strings are decoded and hold no control characters; all but `text` are one line. `text` is the body's words as
-    plain text, lines separated by `\\n`, quotations still in it; where it is empty, `stand_in` may say what there is
-    instead (`(image)`). `from_` has every mailbox of every From field: more than one is no proof of anybody. `date` is
+    plain text, lines separated by `\\n`, quotations still in it, and `written` the same without what HTML marks as a
+    signature; where they are empty, `stand_in` may say what there is instead (`(image)`). `invitation` is a line about an
+    event, with what somebody wrote beside it as `note`; `report` tells what became of another mail. `from_` has every mailbox of every From field: more than one is no proof of anybody. `date` is
     aware UTC, or None. `cut` says that a limit of `filters.guard` was met, so parts of the mail were not looked at.
     """
 
@@ -68,7 +69,11 @@ class Mail:
     message_id: str
     date: datetime | None
     text: str
+    written: str
     stand_in: str
+    invitation: str
+    note: str
+    report: str
     type: str
     attachments: tuple[Attachment, ...]
     size: int
@@ -82,7 +87,8 @@ class Mail:
         message = parser.message if parser is not None else _tried(lambda: email.message_from_bytes(thin.octets), None)
         words = _tried(lambda: _words(message, thin), None)
         if words is None:
-            words = body.Body(_tried(lambda: charsets.many_lines(charsets.decode(b"\n".join(thin.bodies[:1]))), ""))
+            plain = _tried(lambda: charsets.many_lines(charsets.decode(b"\n".join(thin.bodies[:1]))), "")
+            words = body.Body(plain, plain)
         values = _Values(thin.fields)
         addresses = {name: _addresses(parser, name, values) for name in ("from", "sender", "reply-to", "to", "cc")}
         return cls(
@@ -96,7 +102,11 @@ class Mail:
             message_id=_message_id(values.first("message-id")),
             date=_tried(lambda: parser.date if parser is not None else None, None),
             text=words.text,
+            written=words.written,
             stand_in=words.stand_in,
+            invitation=words.invitation,
+            note=words.note,
+            report=words.report,
             type=_tried(lambda: message.get_content_type() if isinstance(message, Message) else "", "") or "text/plain",
             attachments=_tried(lambda: _attachments(message), ()) if isinstance(message, Message) else (),
             size=len(octets),
@@ -150,7 +160,14 @@ class Mail:
             return True
         if self._first("return-path").replace(" ", "") == "<>":
             return True
-        return self.is_list or any(field.name in _REPLIES for field in self.fields)
+        return self.is_list or any(field.name in _REPLIES or field.name == "x-cron-env" for field in self.fields)
+
+    @property
+    def is_machine_output(self) -> bool:
+        """Whether a program wrote the text: cron, monitoring, a Sieve script. What it says is no answer to anything."""
+        if self.is_list or self.is_reply_by_machine:
+            return False
+        return self.auto_submitted not in ("", "no") or any(field.name == "x-cron-env" for field in self.fields)
 
     @property
     def is_reply_by_machine(self) -> bool:
