@@ -8,28 +8,11 @@ from dataclasses import dataclass, replace
 from email.message import Message
 from typing import NamedTuple
 
-from filters import charsets, delivery_status, flowed, invitation, markup
+from filters import attachments, charsets, delivery_status, flowed, invitation, markup
 
 _DEPTH = 24  # the guard lets less through
 #: How many mails within mails are opened to find words.
 _FORWARDS = 4
-
-#: What stands for a body that has no words, the most telling first; `%s` is the files' names.
-_STAND_INS = (
-    ("multipart/encrypted", "(encrypted)"),
-    ("application/pgp-encrypted", "(encrypted)"),
-    ("application/pkcs7-mime", "(encrypted)"),
-    ("application/x-pkcs7-mime", "(encrypted)"),
-    ("application/ms-tnef", "(winmail.dat)"),
-    ("application/vnd.ms-tnef", "(winmail.dat)"),
-    ("application/pkcs7-signed", "(signed)"),
-    ("image/", "(image)"),
-    ("audio/", "(audio)"),
-    ("video/", "(video)"),
-    ("application/", "(attachment)"),
-    ("text/", "(attachment)"),
-)
-_NAMED_FILES, _NAME_LENGTH = 3, 60
 
 _REPORTS = frozenset(
     {"message/delivery-status", "message/global-delivery-status"}
@@ -47,8 +30,10 @@ _PGP_SIGNED = re.compile(
 _UUENCODED = re.compile(r"(?m)^begin [0-7]{3,4} (\S[^\n]{0,200})\n(?:[ -`]{1,62}\n){1,20000}(?:`?\n)?end$")
 #: What a plain text says that only stands in for the HTML beside it.
 _SEE_HTML = re.compile(
-    r"(?:view|see|read|display|show|support|enable|require|visuali[sz]|afficher|voir|bekijk|lezen|anzeig|unterst[üu]tz|ver|mostr"
-    r"|vis)\w*\b.{0,120}\bhtml\b|\bhtml\b.{0,120}\b(?:view|support|capable|compatible|enabled|client|reader|mailer|e-?mail)",
+    r"(?:view|see|read|display|show|support|enable|require|visuali[sz]|afficher|voir|bekijk|lezen|anzeig"
+    r"|unterst[üu]tz|ver|mostr"
+    r"|vis)\w*\b.{0,120}\bhtml\b|\bhtml\b.{0,120}\b(?:view|support|capable|compatible|enabled|client|reader|mailer"
+    r"|e-?mail)",
     re.IGNORECASE | re.DOTALL,
 )
 _SEE_HTML_LENGTH = 300
@@ -120,14 +105,14 @@ def _without_words(message: Message, parts: list[Message], forwards: int) -> Bod
     named = _joined([_text(part) for part in parts if _is_named_text(part)])
     if named and message.get_content_type() != "multipart/encrypted":
         return Body(named.text, named.written)
-    return Body("", stand_in=_stand_in(parts))
+    return Body("", stand_in=attachments.stand_in(parts))
 
 
 def _words(part: Message, depth: int) -> _Words:
     kind = part.get_content_type()
     payload = part.get_payload()
     if not isinstance(payload, list):
-        return _NOTHING if is_attachment(part) else _text(part)
+        return _NOTHING if attachments.is_one(part) else _text(part)
     if depth > _DEPTH or kind == "multipart/encrypted" or not kind.startswith("multipart/"):
         return _NOTHING
     children = [child for child in payload if isinstance(child, Message)]
@@ -172,13 +157,6 @@ def _text(part: Message) -> _Words:
         text = _plain(part)
         return _Words(text, text)
     return _NOTHING
-
-
-def is_attachment(part: Message) -> bool:
-    """Whether a part is a file beside the text (RFC 2183): said to be one, or named."""
-    if part.get_content_disposition() == "attachment":
-        return True
-    return bool(part.get_filename())
 
 
 def _is_named_text(part: Message) -> bool:
@@ -233,7 +211,7 @@ def _with_invitation(message: Message, parts: list[Message], found: Body) -> Bod
         if part.get_content_type() != "text/calendar":
             continue
         method = str(part.get_param("method", "") or "")
-        if found.text and (not method or is_attachment(part)):
+        if found.text and (not method or attachments.is_one(part)):
             continue
         said = invitation.read(_plain(part))
         if said is None:
@@ -253,37 +231,6 @@ def _is_alternative(message: Message, part: Message) -> bool:
         for holder in message.walk()
         if isinstance(holder.get_payload(), list)
     )
-
-
-def _stand_in(parts: list[Message]) -> str:
-    """The name for what there is instead of words."""
-    kinds = [(kind, part) for part in parts if (kind := _kind(part))]
-    for prefix, words in _STAND_INS:
-        named = [part for kind, part in kinds if kind.startswith(prefix)]
-        if named:
-            return _files(named) if words == "(attachment)" else words
-    return ""
-
-
-def _files(parts: list[Message]) -> str:
-    """The names of files, as far as they have names."""
-    names = [charsets.one_line(charsets.decode_words(part.get_filename() or ""))[:_NAME_LENGTH] for part in parts]
-    shown = ", ".join([name for name in names if name][:_NAMED_FILES])
-    more = ", ..." if len(names) > _NAMED_FILES else ""
-    word = "attachment" if len(names) == 1 else f"{len(names)} attachments"
-    return f"({word}: {shown}{more})" if shown else f"({word})"
-
-
-def _kind(part: Message) -> str:
-    """The media type of a part that is no text to read, else empty."""
-    kind = part.get_content_type()
-    if part.is_multipart():
-        return kind if kind == "multipart/encrypted" else ""
-    if part.get_param("smime-type") == "signed-data":
-        return "application/pkcs7-signed"
-    if kind == "application/octet-stream" and (part.get_filename() or "").lower() == "winmail.dat":
-        return "application/ms-tnef"
-    return "" if kind.startswith("text/") and not is_attachment(part) else kind
 
 
 def _decoded(part: Message) -> str:

@@ -30,7 +30,7 @@ _DISPOSITIONS = {
 
 
 def summary(report: str, subject: str = "") -> str:
-    """What became of a mail, a line for each recipient; `subject` is the mail's. Empty where the report says nothing."""
+    """What became of a mail, a line a recipient; `subject` is the mail's. Empty where the report says nothing."""
     said: list[str] = []
     others = 0
     for block in _blocks(report):

@@ -10,6 +10,8 @@ from filters import boilerplate, paragraphs, quotation, signature
 from filters.mail import Mail
 from filters.punctuation import plain
 
+#: How much of a text is looked at (characters): four hundred short messages and more.
+_LOOKED_AT = 128 * 1024
 #: How many quotations around a mail are opened to find words in one that says nothing itself.
 _OPENED = 4
 
@@ -72,28 +74,33 @@ def _text(mail: Mail, name: str) -> str:
         return _whole(mail.text)
     if mail.invitation:
         return "\n".join(filter(None, (mail.invitation, own_words(mail.note, name=name))))
-    return own_words(mail.written, name=name)
+    if mail.written.strip() or signature.is_all(mail.text.split("\n"), names=_names(name)):
+        return own_words(mail.written, name=name)
+    return own_words(mail.text, name=name)  # somebody wrote where the signature stands
 
 
 def own_words(text: str, *, name: str = "") -> str:
-    """The new words of a plain text body; where all of it is quotation, the quotation's words.
+    """The new words of a plain text body; where there are none but a quotation, the quotation's words.
 
-    A quotation goes with the line that introduces it; an answer between quoted lines is kept whole. Signatures,
+    A quotation goes with the line that introduces it; answers between quoted lines are kept whole. Signatures,
     disclaimers and what servers and telephones add go. `name` is the sender's, as it may stand in his signature.
     """
-    names = frozenset(word.lower() for word in _WORD.findall(name[:100]))
-    lines = _cleaned(text).split("\n")
+    names = _names(name)
+    lines = _cleaned(text[:_LOOKED_AT]).split("\n")
     for _ in range(_OPENED):
-        without_boilerplate = boilerplate.without(lines)
-        unsigned = signature.without(without_boilerplate)
-        own = _tidy(signature.without(quotation.without(unsigned), names=names))
+        lines = boilerplate.without(lines)
+        own = _tidy(signature.without(quotation.without(signature.without(lines)), names=names))
         if own:
             return own
-        opened = quotation.opened(unsigned if any(map(str.strip, unsigned)) else without_boilerplate)
-        if opened == lines:
-            break
-        lines, names = opened, frozenset()
-    return _tidy([paragraphs.unquoted(line) for line in _cleaned(text).split("\n")])
+        inner = quotation.opened(lines)
+        if inner is None:
+            return ""
+        lines, names = inner, frozenset()
+    return _tidy([paragraphs.unquoted(line) for line in lines])
+
+
+def _names(name: str) -> frozenset[str]:
+    return frozenset(word.lower() for word in _WORD.findall(name[:100]))
 
 
 def _cleaned(text: str) -> str:
@@ -132,8 +139,7 @@ def _without_copy(lines: list[str]) -> list[str]:
 def _whole(text: str) -> str:
     """A machine's output as it is: columns kept, but no blank lines around, and never two of them."""
     kept: list[str] = []
-    for line in text.split("\n"):
-        line = line.rstrip()
+    for line in map(str.rstrip, text.split("\n")):
         if line or (kept and kept[-1]):
             kept.append(line)
     return "\n".join(kept).rstrip("\n")

@@ -171,7 +171,10 @@ class _Copy:
     def _end(self, start: int) -> int:
         """Where the part that starts here ends: before the line break of the next boundary of any open multipart."""
         found = self._find(start)
-        return max(found.start(), start) if found else len(self.raw)
+        if found is None:
+            return len(self.raw)
+        end = found.start()
+        return max(end - 1 if self.raw[end - 1 : end] == b"\r" else end, start)
 
     def _find(self, start: int) -> re.Match[bytes] | None:
         """The next boundary line at or after `start`; each stretch of the mail is searched once a set of boundaries."""

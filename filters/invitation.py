@@ -130,7 +130,7 @@ def _when(start: _Property) -> str:
 
 
 def _zone(name: str) -> str:
-    """The zone's name for people: "Brussels time" for Europe/Brussels (after the last slash of a globally unique id)."""
+    """The zone's name for people: "Brussels time" for Europe/Brussels, or for an id that ends with that."""
     name = charsets.one_line(name)[:60]
     if not name:
         return ""

@@ -20,6 +20,7 @@ import mailparser
 from mailparser.utils import get_addresses
 
 from filters import body, charsets, guard
+from filters.attachments import Attachment, listed, media_type
 
 #: The header field every mail of ours carries; its value says what kind of mail it is (`report`, `verdict` …).
 OUR_MARK = "Tocsin-Origin"
@@ -41,22 +42,16 @@ Address = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file of a mail, by its name (one line, no path to be trusted) and media type."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
 class Mail:
     """A frozen view of an RFC 5322 message; `Mail.read` makes one from any octets.
 
-    All strings are decoded and hold no control characters; all but `text` are one line. `text` is the body's words as
-    plain text, lines separated by `\\n`, quotations still in it, and `written` the same without what HTML marks as a
-    signature; where they are empty, `stand_in` may say what there is instead (`(image)`). `invitation` is a line about an
-    event, with what somebody wrote beside it as `note`; `report` tells what became of another mail. `from_` has every mailbox of every From field: more than one is no proof of anybody. `date` is
-    aware UTC, or None. `cut` says that a limit of `filters.guard` was met, so parts of the mail were not looked at.
+    All strings are decoded and hold no control characters; all but `text`, `written`, `note` and `report` are one line.
+
+    `text` is the body's words as plain text, lines separated by `\\n`, quotations still in it; `written` the same
+    without what HTML marks as a signature. Where they are empty, `stand_in` may say what there is instead (`(image)`).
+    `invitation` is a line about an event, `note` what somebody wrote beside it; `report` tells what became of another
+    mail. `from_` has every mailbox of every From field: more than one is no proof of anybody. `date` is aware UTC, or
+    None. `cut` says that a limit of `filters.guard` was met, so parts of the mail were not looked at.
     """
 
     fields: tuple[guard.Field, ...]
@@ -107,8 +102,8 @@ class Mail:
             invitation=words.invitation,
             note=words.note,
             report=words.report,
-            type=_tried(lambda: message.get_content_type() if isinstance(message, Message) else "", "") or "text/plain",
-            attachments=_tried(lambda: _attachments(message), ()) if isinstance(message, Message) else (),
+            type=_tried(lambda: media_type(message) if isinstance(message, Message) else "", "") or "text/plain",
+            attachments=_tried(lambda: listed(message.walk()) if isinstance(message, Message) else (), ()),
             size=len(octets),
             cut=thin.cut,
         )
@@ -208,7 +203,7 @@ def _addresses(parser: mailparser.MailParser | None, name: str, values: _Values)
     if not occurrences:
         return ()
     found: list[Address] = []
-    if parser is not None and len(occurrences) == 1 and name != "sender":
+    if parser is not None and len(occurrences) == 1 and name != "sender" and occurrences[0].isascii():
         found = _tried(lambda: list(getattr(parser, name.replace("-", "_"))), [])
     else:
         room = guard.ADDRESSES
@@ -228,16 +223,6 @@ def _octets_read(value: str) -> str:
 
 def _plain_address(address: str) -> str:
     return charsets.one_line(address)
-
-
-def _attachments(message: Message) -> tuple[Attachment, ...]:
-    found = []
-    for part in message.walk():
-        if part.is_multipart() or not body.is_attachment(part):
-            continue
-        name = part.get_filename() or ""
-        found.append(Attachment(_value(name), part.get_content_type()))
-    return tuple(found)
 
 
 def _words(message: object, thin: guard.Thin) -> body.Body | None:

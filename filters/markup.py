@@ -24,6 +24,7 @@ _BORDER = re.compile(r"border(?:-left)?\s*:\s*(?!none|0|medium none)", re.IGNORE
 _INDENT = re.compile(r"margin|padding|border", re.IGNORECASE)
 #: Paragraphs without a gap between them: every line is one, in what Word and others write.
 _NO_MARGIN = re.compile(r"margin(?:-bottom)?\s*:\s*0(?![.\d])", re.IGNORECASE)
+_NO_ATTRIBUTES: dict[str, str] = {}
 _NAMING = ("id", "class", "data-smartmail", "data-marker")
 
 #: Elements whose content is never text for a reader.
@@ -66,16 +67,11 @@ class _Open:
     tiny: bool
     colour: styles.Colour
     ground: styles.Colour | None
+    seen: bool
     tight: bool = False
     quotes: bool = False
     signs: bool = False
     number: int = 0
-
-    @property
-    def seen(self) -> bool:
-        if self.hidden or self.tiny:
-            return False
-        return self.ground is None or not styles.alike(self.colour, self.ground)
 
 
 def read(markup: str) -> Seen:
@@ -143,7 +139,7 @@ class _Reader:
     """Which elements are open, and whether what they contain is seen."""
 
     def __init__(self) -> None:
-        self._open = [_Open("", False, False, styles.BLACK, styles.WHITE)]
+        self._open = [_Open("", False, False, styles.BLACK, styles.WHITE, seen=True)]
         self._count: Counter[str] = Counter()
         self.sheet = styles.Sheet()
         self.patience = _PATIENCE
@@ -167,25 +163,24 @@ class _Reader:
             self._void(page, name, attributes)
             return
         outer = self._open[-1]
-        element = _Open(name, outer.hidden or name in _UNSEEN, outer.tiny, outer.colour, outer.ground)
-        values = _attributes(attributes) if "=" in attributes or "hidden" in attributes.lower() else {}
+        hidden = outer.hidden or name in _UNSEEN
+        element = _Open(name, hidden, outer.tiny, outer.colour, outer.ground, outer.seen and not hidden)
+        values = _attributes(attributes) if "=" in attributes or "hidden" in attributes.lower() else _NO_ATTRIBUTES
         if values or self.sheet.rules:
             self._dress(element, name, values)
+        elif name == "blockquote":
+            element.quotes = True
         self._open.append(element)
         self._count[name] += 1
-        element.tight = name == "p" and (
-            "Mso" in values.get("class", "") or _NO_MARGIN.search(values.get("style", "")) is not None
-        )
-        element.quotes = name in ("blockquote", "div") and _is_quotation(name, values)
-        element.signs = element.seen and any(_SIGNATURE.search(values.get(key, "")) for key in _NAMING)
         if element.signs:
             page.sign(1)
         if element.seen:
             self._begin(page, element)
 
     def _dress(self, element: _Open, name: str, values: dict[str, str]) -> None:
-        """How the element looks, by its attributes and by the style sheets."""
-        look = styles.declared(values["style"]) if "style" in values else styles.PLAIN
+        """How the element looks and what it is, by its attributes and by the style sheets."""
+        style = values.get("style", "")
+        look = styles.declared(style) if style else styles.PLAIN
         if self.sheet.rules:
             look = look.over(self.sheet.look(name, values.get("class", ""), values.get("id", "")))
         element.hidden = element.hidden or "hidden" in values or bool(look.hidden)
@@ -194,8 +189,18 @@ class _Reader:
         element.colour = look.colour or _attribute_colour(values, "color", "text") or element.colour
         if look.covered or "background" in values or self.sheet.obscure:
             element.ground = None
-        else:
-            element.ground = look.background or _attribute_colour(values, "bgcolor") or element.ground
+        elif look.background:
+            element.ground = look.background
+        elif "bgcolor" in values:
+            element.ground = styles.colour(values["bgcolor"])
+        element.seen = not (element.hidden or element.tiny) and (
+            element.ground is None or not styles.alike(element.colour, element.ground)
+        )
+        element.signs = element.seen and any(_SIGNATURE.search(values[key]) for key in _NAMING if key in values)
+        if name == "p":
+            element.tight = "Mso" in values.get("class", "") or _NO_MARGIN.search(style) is not None
+        elif name in ("blockquote", "div"):
+            element.quotes = _is_quotation(name, values)
 
     def end(self, page: Page, name: str) -> None:
         """An end tag; what was opened since its start tag ends with it."""
@@ -257,10 +262,10 @@ def _finish(page: Page, element: _Open) -> None:
 
 def _is_quotation(name: str, values: dict[str, str]) -> bool:
     """Whether an element quotes: a `blockquote`, unless an editor used it to indent; the `div` some programs take."""
-    named = f"{values.get('class', '')} {values.get('id', '')} {values.get('name', '')}".lower()
     style = values.get("style", "")
     if name == "div":
         return values.get("name", "").lower() == "quote" and "border-left" in style
+    named = f"{values.get('class', '')} {values.get('id', '')}".lower()
     if "cite" in values or values.get("type", "").lower() == "cite" or "quote" in named or "cite" in named:
         return True
     return _BORDER.search(style) is not None or not _INDENT.search(style)

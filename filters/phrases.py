@@ -146,8 +146,10 @@ FIELD_NAMES = {
 #: How a line begins that a program or a telephone writes below each mail …
 SENT_FROM = "|".join(
     (
-        "(?:sent )?(?:from my|via)|sent (?:from|using|with|by)|this (?:mail|e-?mail|message) was sent (?:from|with|using)|(?:get|download)",
-        "envoy[ée] (?:de|depuis|à partir de|avec|via|gr[âa]ce à|par)|envoy[ée] d['’]une?|(?:t[ée]l[ée]charger?|obtenir)",
+        "(?:sent )?(?:from my|via)|sent (?:from|using|with|by)|this (?:mail|e-?mail|message) was sent (?:from|with"
+        "|using)|(?:get|download)",
+        "envoy[ée] (?:de|depuis|à partir de|avec|via|gr[âa]ce à|par)|envoy[ée] d['’]une?|(?:t[ée]l[ée]charger?"
+        "|obtenir)",
         "(?:t[ée]l[ée]chargez|obtenez)|ce (?:message|courriel|mail) a [ée]t[ée] envoy[ée] (?:de|depuis|avec)",
         "(?:verstuurd|verzonden|gestuurd) (?:vanaf|met|van|vanuit|via|door)|download|outlook voor",
         "gesendet (?:von|mit|über|aus|via|vom)|outlook für|holen sie sich|laden sie|diese nachricht wurde (?:von|mit)",
@@ -165,12 +167,14 @@ DEVICES = "|".join(
     (
         "iphone|ipad|ipod|ios|android|samsung|galaxy|huawei|xiaomi|redmi|pixel|oneplus|nokia|xperia|htc|motorola|oppo",
         "honor|fairphone|blackberry|macbook|mac|windows|surface|apple watch",
-        "(?:smart|mobile |mobil)?phone|mobile|mobil|mobiel|m[óo]vil|portable|t[ée]l[ée]phone|telefoon|telefon|tel[ée]fono",
+        "(?:smart|mobile |mobil)?phone|mobile|mobil|mobiel|m[óo]vil|portable|t[ée]l[ée]phone|telefoon|telefon"
+        "|tel[ée]fono",
         "mobiltelefon|mobieltje|cellulare|gsm|handy|tablet|tablette|device|toestel|apparaat|ger[äa]t|appareil",
         "dispositivo|enhed|mobilger[äa]t",
         "outlook|yahoo|proton ?mail|proton|gmail|hotmail|aol|spark|airmail|mailspring|k-9|fairemail|thunderbird",
         "blue ?mail|gmx|web[.]de|tuta(?:nota)?|laposte|libero|virgilio|telekom|t-online|freenet|zoho|icloud|fastmail",
-        "telenet|proximus|ziggo|kpn|mail[- ]app|app mail|mail orange|(?:mail|courrier|correo|posta) (?:for|pour|voor|für|para|per|til)",
+        "telenet|proximus|ziggo|kpn|mail[- ]app|app mail|mail orange|(?:mail|courrier|correo|posta) (?:for|pour|voor"
+        "|für|para|per|til)",
     )
 )
 
@@ -181,14 +185,17 @@ CLOSING = "|".join(
         "best(?: wishes)?|cheers|many thanks|thanks(?: and regards)?|thank you|all the best|sincerely(?: yours)?"
         "|yours (?:sincerely|faithfully|truly)|take care",
         "(?:bien )?(?:à vous|cordialement|amicalement|à toi)|salutations(?: distingu[ée]es)?|sinc[èe]res salutations"
-        "|meilleures salutations|cordiales salutations|bonne (?:journ[ée]e|soir[ée]e|r[ée]ception)|merci(?: d['’]avance)?"
+        "|meilleures salutations|cordiales salutations|bonne (?:journ[ée]e|soir[ée]e|r[ée]ception)"
+        "|merci(?: d['’]avance)?"
         "|bises|amiti[ée]s|respectueusement",
         "(?:met )?(?:vriendelijke|hartelijke|beste|warme|lieve|veel) groet(?:en|jes)?|groet(?:en|jes)?|hoogachtend|mvg"
         "|(?:alvast )?bedankt|met dank|dank u(?: wel)?|tot (?:snel|binnenkort|dan)",
-        "(?:mit )?(?:freundlichen?|besten?|herzlichen?|liebe|lieben|viele|vielen|schöne|sonnigen?) gr(?:ü|ue)(?:ß|ss)en?"
+        "(?:mit )?(?:freundlichen?|besten?|herzlichen?|liebe|lieben|viele|vielen|schöne|sonnigen?) gr(?:ü|ue)(?:ß"
+        "|ss)en?"
         "|(?:mit )?(?:freundlichem|bestem|herzlichem|liebem) gru(?:ß|ss)|gru(?:ß|ss)|gr(?:ü|ue)(?:ß|ss)e|mfg|lg|vg"
         "|hochachtungsvoll|(?:vielen |besten |herzlichen )?dank|danke",
-        "(?:un )?(?:cordial |cordiales |atentos )?saludos?|atentamente|(?:muchas )?gracias|cordialmente|un abrazo|abrazos",
+        "(?:un )?(?:cordial |cordiales |atentos )?saludos?|atentamente|(?:muchas )?gracias|cordialmente|un abrazo"
+        "|abrazos",
         "(?:cordiali|distinti|cari|tanti|migliori) saluti|saluti|cordialmente|grazie(?: mille)?|a presto|un saluto",
         "(?:(?:med )?(?:venlig|venlige|kærlig|kærlige|bedste|mange|de bedste) )?hilsen(?:er)?|hilsner|mvh|vh|dbh|kh"
         "|(?:mange )?tak|på forhånd tak|knus",

@@ -25,11 +25,14 @@ _SEPARATOR = re.compile(
 )
 _RULE = re.compile(rf"\s*(?:{_DASH}\s?){{3,200}}\s*\Z")
 
+_DASHED = re.compile(r"\s{0,8}-{2,20}\s?\w")
+
 _WROTE = re.compile(rf"(?<!\w)(?:{phrases.WROTE})(?!\w)", re.IGNORECASE)
 _ON_DAY = re.compile(rf"\W{{0,8}}(?:{phrases.ON_DAY})(?=[\s\d,.])", re.IGNORECASE)
 _QUOTING = re.compile(rf"\s*(?:{phrases.QUOTING})\s.{{1,200}}:\s*\Z", re.IGNORECASE)
 _DATE = re.compile(
-    rf"\d{{1,4}}[-./]\s?\d{{1,2}}[-./]\s?\d{{2,4}}|(?<!\d)(?:19|20)\d\d(?!\d)|\d{{1,2}}[.]?\s(?:de )?(?:{phrases.MONTHS})\b"
+    rf"\d{{1,4}}[-./]\s?\d{{1,2}}[-./]\s?\d{{2,4}}|(?<!\d)(?:19|20)\d\d(?!\d)"
+    rf"|\d{{1,2}}[.]?\s(?:de )?(?:{phrases.MONTHS})\b"
     rf"|\b(?:{phrases.MONTHS})[.]?\s\d{{1,2}}",
     re.IGNORECASE,
 )
@@ -37,9 +40,12 @@ _TIME = re.compile(r"\d{1,2}\s?[:.h]\s?\d\d")
 _ADDRESS = re.compile(r"[<(\[]?(?:mailto:)?[^\s<>()\[\]@]{1,64}@[^\s<>()\[\]@]{1,255}[>)\]]?")
 _END = re.compile(r"(?::|-{2,6}|[>)])[\s*_]*\Z")
 #: A name, of which every word has a capital or is a particle, and perhaps an address: "Ann de Vries <ann@example.org>".
-_NAME = r"(?:(?:[\"'(]?[^\W\d_a-z][\w.'’/-]*[\"')]?,?|van|von|de|der|den|del|della|di|da|du|la|le|ter|ten|af|zu|y|i)\s+){1,6}"
+_NAME = (
+    r"(?:(?:[\"'(]?[^\W\d_a-z][\w.'’/-]*[\"')]?,?|van|von|de|der|den|del|della|di|da|du|la|le|ter|ten|af|zu|y|i)\s+)"
+    r"{1,6}"
+)
 _NAME_WROTE = re.compile(
-    rf"\s*(?:{_NAME}|[^\s@<>]{{1,64}}@[^\s@<>]{{1,255}}\s+){{1}}(?:[<(\[][^<>()\[\]]{{3,300}}[>)\]],?\s+)?"
+    rf"\s*(?:{_NAME}|[^\s@<>]{{1,64}}@[^\s@<>]{{1,255}}\s+)(?:[<(\[][^<>()\[\]]{{3,300}}[>)\]],?\s+)?"
     rf"(?:hat |heeft |ha )?(?:(?i:{phrases.WROTE}|am|op|le|el|il|on|den)\b).{{0,120}}\Z",
 )
 _NARRATES = re.compile(
@@ -64,16 +70,23 @@ def without(lines: list[str]) -> list[str]:
     return _without_marked(own)
 
 
-def opened(lines: list[str]) -> list[str]:
-    """The words of a mail that is nothing but a quotation: marks, introduction, written-out fields taken off."""
-    start = paragraphs.first_filled(lines, 0)
-    after = _after_introduction(lines, start)
-    bare = [paragraphs.unquoted(line) for line in lines[after:]]
+def opened(lines: list[str]) -> list[str] | None:
+    """The words of a mail that says nothing itself: its quotation, without marks, introduction, written-out fields.
+
+    None where there is no quotation.
+    """
+    start = _appended(lines)
+    if start is None:
+        first = next((index for index, line in enumerate(lines) if paragraphs.is_quoted(line)), None)
+        if first is None:
+            return None
+        start = _introduction_start(lines, first)
+    start = _after_introduction(lines, paragraphs.first_filled(lines, start))
+    bare = [paragraphs.unquoted(line) for line in lines[start:]]
     start = paragraphs.first_filled(bare, 0)
     while start < len(bare) and (_SEPARATOR.match(bare[start]) or _RULE.match(bare[start])):
         start = paragraphs.first_filled(bare, start + 1)
-    fields = _fields_end(bare, start)
-    return bare[fields or start :]
+    return bare[_fields_end(bare, start) or _after_introduction(bare, start) :]
 
 
 def _appended(lines: list[str]) -> int | None:
@@ -86,7 +99,7 @@ def _appended(lines: list[str]) -> int | None:
         if _fields_end(lines, index):
             before = paragraphs.last_filled(lines[:index])
             return before - 1 if before and _RULE.match(lines[before - 1][:_INTRODUCTION_LENGTH]) else index
-        if _ON_DAY.match(line) or line.lstrip().startswith("-"):
+        if _ON_DAY.match(line) or _DASHED.match(line):
             end = _introduction_end(lines, index)
             if end and _is_complete(_joined(lines[index:end])) and not _quotes_from(lines, end):
                 return index
@@ -176,7 +189,7 @@ def _introduces(said: str) -> bool:
     """Whether a line, put together again, introduces a quotation: somebody wrote, or is, at some time."""
     if not _END.search(said):
         return False
-    if _ADDRESS.search(said) and _DATE.search(said):
+    if "@" in said and _ADDRESS.search(said) and _DATE.search(said):
         if _ON_DAY.match(said) or _NAME_WROTE.match(said):
             return True
         return _TIME.search(said) is not None and said.count(" ") < _FEW_WORDS
@@ -195,7 +208,7 @@ def _is_complete(said: str) -> bool:
     """Whether an introduction says so much that no person would write it: address, date, time, "wrote"."""
     if not (_DATE.search(said) and _TIME.search(said) and _WROTE.search(said)):
         return False
-    return _ADDRESS.search(said) is not None or (said.startswith("--") and said.endswith("--"))
+    return ("@" in said and _ADDRESS.search(said) is not None) or (said.startswith("--") and said.endswith("--"))
 
 
 def _fields_end(lines: list[str], start: int) -> int:

@@ -8,8 +8,6 @@ from filters import paragraphs, phrases, quotation
 
 #: How many lines a signature after a bare `--` or after a closing line may have, and how long such a line may be.
 _LINES, _LENGTH = 16, 100
-#: How many lines like "Sent from my phone" are looked at.
-_SENT_FROM_LINES = 6
 #: Fewest lines of a block of addresses and numbers that is taken off: one telephone number may be the message.
 _BLOCK = 2
 
@@ -23,8 +21,10 @@ _POSTSCRIPT = re.compile(r"\W{0,3}(?:p\.?\s?s\.?|n\.?b\.?|ps)\b\W", re.IGNORECAS
 
 #: A line that says how to reach somebody, not what is the matter.
 _CONTACT = re.compile(
-    r"\W{0,4}(?:t[ée]l(?:[ée]phone|efoon|efon|[ée]fono|efono)?|phone|ph|office|direct|mob(?:ile?|iel|il)?|gsm|cell(?:ulare)?"
-    r"|handy|m[óo]vil|portable|port|fax|telefax|e-?mail|mail|web(?:site|seite)?|www|t|m|f|e|w|p|d|tlf|tel[.])\W{0,3}[:.+(]"
+    r"\W{0,4}(?:t[ée]l(?:[ée]phone|efoon|efon|[ée]fono|efono)?|phone|ph|office|direct|mob(?:ile?|iel|il)?|gsm"
+    r"|cell(?:ulare)?"
+    r"|handy|m[óo]vil|portable|port|fax|telefax|e-?mail|mail|web(?:site|seite)?|www|t|m|f|e|w|p|d|tlf"
+    r"|tel[.])\W{0,3}[:.+(]"
     r"|\W{0,4}(?:https?://|www[.])\S+\W{0,4}\Z|\W{0,4}[^\s@<>]{1,64}@[^\s@<>]{1,255}\W{0,4}\Z"
     r"|\W{0,4}\+?[\d\s()./-]{8,24}\Z"
     r"|.{0,60}(?:tel|phone|fax|gsm|mobile|mob|tlf|m[óo]vil|handy)[.:\s]{1,3}[+(]?\d",
@@ -42,12 +42,22 @@ def without(lines: list[str], *, names: frozenset[str] = frozenset()) -> list[st
     return _without_contact(_without_delimited(_without_sent_from(lines)), names)
 
 
+def is_all(lines: list[str], *, names: frozenset[str] = frozenset()) -> bool:
+    """Whether these lines, which something else says are a signature, hold nothing but one."""
+    filled = [line for line in lines if line.strip()]
+    if len(filled) > _LINES or any(len(line) > _LENGTH for line in filled):
+        return False
+    return any(_CONTACT.match(line) or _SENT_FROM.match(line) or (names and _is_name(line, names)) for line in filled)
+
+
 def _without_delimited(lines: list[str]) -> list[str]:
     """Cut at `-- `; a bare `--` counts where it is the only one and little follows."""
     bare = [index for index, line in enumerate(lines) if line.rstrip() in ("--", "—", "–")]
     for index in bare:
-        if lines[index] == "-- " or (len(bare) == 1 and _is_short(lines[index + 1 :])):
+        if lines[index] == "-- ":
             return lines[:index]
+    if len(bare) == 1 and any(map(str.strip, lines[: bare[0]])) and _is_short(lines[bare[0] + 1 :]):
+        return lines[: bare[0]]
     return lines
 
 
@@ -58,27 +68,15 @@ def _is_short(lines: list[str]) -> bool:
 
 
 def _without_sent_from(lines: list[str]) -> list[str]:
-    """Drop the lines "Sent from my phone" after which nothing but a quotation follows."""
-    looked = 0
-    for index, line in enumerate(lines):
-        if not 8 <= len(line) <= 2 * _LENGTH or not _SENT_FROM.match(line):
-            continue
-        looked += 1
-        if looked > _SENT_FROM_LINES:
-            break
-        if not any(map(str.strip, _rest_of_signature(lines[index + 1 :]))):
-            kept = [*lines[:index], *lines[index + 1 :]]
-            return _without_sent_from(kept)
-    return lines
-
-
-def _rest_of_signature(lines: list[str]) -> list[str]:
-    """The lines below that are neither quotation nor another such line."""
-    return [line for line in quotation.without(lines) if not _SENT_FROM.match(line[: 2 * _LENGTH])]
+    """Drop the lines "Sent from my phone" at the end."""
+    end = paragraphs.last_filled(lines)
+    while end and 8 <= len(lines[end - 1]) <= 2 * _LENGTH and _SENT_FROM.match(lines[end - 1]):
+        end = paragraphs.last_filled(lines[: end - 1])
+    return lines[:end]
 
 
 def _without_contact(lines: list[str], names: frozenset[str]) -> list[str]:
-    """Cut the block of numbers and addresses at the end: below a closing line and a name, or below the sender's name."""
+    """Cut the numbers and addresses at the end that stand below a closing line and a name, or the sender's name."""
     end = paragraphs.last_filled(lines)
     for index in range(end - 1, max(end - _LINES, -1), -1):
         line = lines[index]

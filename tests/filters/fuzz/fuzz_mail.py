@@ -46,7 +46,9 @@ def read(octets: bytes) -> None:
     mail = mails.Mail.read(octets)
     said = excerpt(mail)
     lines = [mail.subject, mail.message_id, mail.stand_in, said.sender, said.subject]
-    lines += [text for field in (mail.from_, mail.to, mail.cc, mail.reply_to, mail.sender) for pair in field for text in pair]
+    lines += [
+        text for field in (mail.from_, mail.to, mail.cc, mail.reply_to, mail.sender) for pair in field for text in pair
+    ]
     lines += [text for attachment in mail.attachments for text in (attachment.name, attachment.type)]
     for line in lines:
         assert line == " ".join(line.split()), f"more than one line: {line!r}"

@@ -60,7 +60,9 @@ def iphone(words: Words, own: str, turn: int) -> Draft:
         f'"ltr"><br><blockquote type="cite">{escaping.escape(wrote)}<br><br></blockquote></div><blockquote type="cite"><div '
         f'dir="ltr">\ufeff{divs(words["quoted"])}</div></blockquote></body></html>'
     )
-    plain = f"{own}\n\n{words.pick('sent_from', 0)}\n\n> {wrote}\n> \n> \ufeff{words['quoted'].splitlines()[0]}\n>\n> ...\n"
+    plain = (
+        f"{own}\n\n{words.pick('sent_from', 0)}\n\n> {wrote}\n> \n> \ufeff{words['quoted'].splitlines()[0]}\n>\n> ...\n"
+    )
     return Draft("iphone", plain if turn % 2 else "", html, fields={"X-Mailer": "iPhone Mail (22F76)"})
 
 
@@ -91,8 +93,8 @@ def outlook(words: Words, own: str, turn: int) -> Draft:
     head = "<br>".join(f"<b>{escaping.escape(line).replace(':', ':</b>', 1)}" for line in fields)
     html = (
         '<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><meta name=Generator content="Microsoft Word 15">'
-        f'<!--[if !mso]><style>v\\:* {{behavior:url(#default#VML);}}</style><![endif]-->{_STYLE}</head><body lang=EN-US '
-        f'link="#0563C1" style=\'word-wrap:break-word\'><div class=WordSection1>{paragraphs(own)}<p class=MsoNormal><o:p>'
+        f"<!--[if !mso]><style>v\\:* {{behavior:url(#default#VML);}}</style><![endif]-->{_STYLE}</head><body lang=EN-US "
+        f"link=\"#0563C1\" style='word-wrap:break-word'><div class=WordSection1>{paragraphs(own)}<p class=MsoNormal><o:p>"
         f"&nbsp;</o:p></p><div><div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm'><p "
         f"class=MsoNormal>{head}<o:p></o:p></p></div></div>{paragraphs(words['quoted'])}</div></body></html>"
     )
@@ -140,7 +142,7 @@ def yahoo(words: Words, own: str, turn: int) -> Draft:
     html = (
         f'<html><head></head><body><div class="ydp1a2b3c4dyahoo-style-wrap" style="font-family:Helvetica;font-size:16px;">'
         f'{divs(own)}<div><br></div></div><div id="ydp5e6fyahoo_quoted_1" class="ydp5e6fyahoo_quoted"><div><div>'
-        f'{escaping.escape(wrote)}</div><div><br></div>{divs(words["quoted"])}</div></div></body></html>'
+        f"{escaping.escape(wrote)}</div><div><br></div>{divs(words['quoted'])}</div></div></body></html>"
     )
     return Draft("yahoo", plain if turn % 2 else "", html)
 
@@ -188,14 +190,16 @@ def samsung(words: Words, own: str, turn: int) -> Draft:
     plain = f"{own}\n{words.pick('sent_from', 1)}\n-------- {original} --------\n{fields}\n{words['quoted']}\n"
     html = (
         f'<html><head></head><body dir="auto">{divs(own)}<div id="composer_signature" dir="auto"><div style="font-size:12px">'
-        f"{words.pick('sent_from', 6)}</div></div><div dir=\"auto\"><br></div><div><div>-------- {original} --------</div>"
+        f'{words.pick("sent_from", 6)}</div></div><div dir="auto"><br></div><div><div>-------- {original} --------</div>'
         f"{divs(fields)}</div><div>{divs(words['quoted'])}</div></body></html>"
     )
     return Draft("samsung", plain if turn % 2 else "", html, encoding="base64")
 
 
 def outlook_phone(words: Words, own: str, turn: int) -> Draft:
-    plain = f"{own}\n\n{words.pick('sent_from', 7)}\n\n{_RULE}\n" + "\n".join(words.fields()) + f"\n\n{words['quoted']}\n"
+    plain = (
+        f"{own}\n\n{words.pick('sent_from', 7)}\n\n{_RULE}\n" + "\n".join(words.fields()) + f"\n\n{words['quoted']}\n"
+    )
     return Draft("outlook-phone", plain, encoding="base64")
 
 

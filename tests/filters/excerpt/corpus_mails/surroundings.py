@@ -25,9 +25,11 @@ def signed(words: Words) -> Iterator[Expected]:
     yield "name and contact", Draft("s", f"{own}\n\n{words.me}\n{contact}\n", answer=False), f"{own}\n\n{words.me}"
     for number, line in enumerate(words["sent_from"]):
         yield f"telephone {number}", Draft("s", f"{own}\n\n{line}\n", answer=False), own
-    yield "telephone and quotation", Draft(
-        "s", f"{own}\n\n{words.pick('sent_from', 0)}\n\n{words.wrote('gmail')}\n\n{marked(words['quoted'])}\n"
-    ), own
+    yield (
+        "telephone and quotation",
+        Draft("s", f"{own}\n\n{words.pick('sent_from', 0)}\n\n{words.wrote('gmail')}\n\n{marked(words['quoted'])}\n"),
+        own,
+    )
     yield "dashes and telephone", Draft("s", f"{own}\n-- \n{words['k9_signature']}\n", answer=False), own
     html = f"<html><body>{paragraphs(closed + chr(10) + contact)}</body></html>"
     yield "Word, closing and contact", Draft("s", html=html, answer=False), closed
@@ -51,12 +53,19 @@ def disclaimed(words: Words) -> Iterator[Expected]:
     )
     yield "warning and disclaimers, HTML", Draft("d", html=html, answer=False), own
     yield "list footer", Draft("d", f"{own}\n{rule}\n{footer}\n", fields={"List-Id": "<a.example>"}), own
-    yield "after a quotation", Draft(
-        "d", f"{own}\n\n{words.wrote('thunderbird')}\n{marked(words['quoted'])}\n\n{first}\n{words['environment']}\n"
-    ), own
-    yield "before a quotation", Draft(
-        "d", f"{own}\n\n{first}\n\n" + "\n".join(words.fields()) + f"\n\n{words['quoted']}\n\n{second}\n"
-    ), own
+    yield (
+        "after a quotation",
+        Draft(
+            "d",
+            f"{own}\n\n{words.wrote('thunderbird')}\n{marked(words['quoted'])}\n\n{first}\n{words['environment']}\n",
+        ),
+        own,
+    )
+    yield (
+        "before a quotation",
+        Draft("d", f"{own}\n\n{first}\n\n" + "\n".join(words.fields()) + f"\n\n{words['quoted']}\n\n{second}\n"),
+        own,
+    )
 
 
 def forwarded(words: Words) -> Iterator[Expected]:

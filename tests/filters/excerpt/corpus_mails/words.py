@@ -57,9 +57,7 @@ class Words:
             "cc": f"Team{address.format('team@example.net')}",
             "subject": self.table["subject"],
         }
-        return [
-            f"{bold}{names[key]}{colon}{bold} {value}" for key, value in values.items() if key != "cc" or with_cc
-        ]
+        return [f"{bold}{names[key]}{colon}{bold} {value}" for key, value in values.items() if key != "cc" or with_cc]
 
 
 def read(language: str) -> Words:
