@@ -19,9 +19,10 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 demo: $(VENV)/.run
 	@$(BIN)/tocsin demo $(ARGS)
 
-# Two workers, as the journeys start servers of their own; a file stays on one worker, so that what it starts is started once.
+# Two workers, as the journeys start servers of their own; a file stays on one worker, so that what it starts is started
+# once. The log is made as it is in service, so that what is said at info is said in the tests too.
 test: $(VENV)/.test
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS) || { code=$$?; \
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --log-level=INFO $(ARGS) || { code=$$?; \
 	  test $$code -ne 5 || echo "No test was run: nothing in tests/ fits what was asked." >&2; exit $$code; }
 
 peers:

@@ -24,7 +24,12 @@ class Postmaster:
     """Whoever runs this system (RFC 5321 section 4.5.1)."""
 
 
-def destination(path: Path, sms_domain: str) -> Number | Postmaster:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`verdict@`: the sender asks how his mail is judged."""
+
+
+def destination(path: Path, sms_domain: str) -> Number | Postmaster | Asked:
     """What an address stands for. `RefusedError` (550 5.7.1) for a domain that is not ours."""
     if path.local.lower() == "postmaster" and path.domain in ("", sms_domain):
         return Postmaster()
@@ -33,5 +38,7 @@ def destination(path: Path, sms_domain: str) -> Number | Postmaster:
             f"{path.domain or 'An address without domain'} is not served here: write number@{sms_domain}",
             smtp="550 5.7.1",
         )
+    if path.local.lower() == "verdict":
+        return Asked()
     subaddress = _SUBADDRESS.match(path.local)
     return Number(subaddress[1] if subaddress else path.local)

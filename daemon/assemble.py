@@ -12,17 +12,19 @@ import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
+from daemon import tls
 from daemon.board import Board
-from daemon.config import Config
+from daemon.config import Configuration, ConfigurationError, Fault
 from daemon.dispatcher import Dispatcher
 from daemon.housekeeping import Housekeeper
-from daemon.listener import Listener
+from daemon.listener import Listener, ListenSettings
+from daemon.login import Login
 from daemon.mail_door import MailDoor
-from gateway import presence, verbs
+from gateway import accounts, numbers, presence, verbs
 from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
-from gateway.store.engine import open_engine, parse_url
+from gateway.store.engine import is_sqlite, open_engine, parse_url
 from gateway.store.store import Store
 from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
@@ -43,9 +45,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_store(config: Config) -> Store:
+def open_store(config: Configuration) -> Store:
     """The configured store, not yet looked into."""
-    return verbs.open_store(open_engine(parse_url(config.store.url)))
+    return verbs.open_store(open_engine(parse_url(config.store.url.get_secret_value())))
 
 
 def transport_of(route: Route, hub: Hub) -> Transport:
@@ -62,16 +64,40 @@ def carried(routes: Sequence[Route]) -> list[Route]:
     return [route for route in routes if route.transport in ("smpp", "smtp")]
 
 
+def listen_settings(config: Configuration) -> ListenSettings:
+    """What sessions need of the configuration; `ConfigurationError` where its certificate cannot be used."""
+    listen = config.listen
+    context = None
+    if listen.tls_certificate is not None and listen.tls_key is not None:
+        try:
+            loaded = tls.load(listen.tls_certificate, listen.tls_key)
+        except tls.CertificateError as error:
+            raise ConfigurationError([Fault(f"listen.{error.key}", str(error))], config.path) from error
+        if warning := loaded.warning(utc_now()):
+            log.warning("%s", warning, extra={"action": "certificate_expires"})
+        context = loaded.context
+    return ListenSettings(
+        sms_domain=listen.sms_domain or "",
+        region=listen.region,
+        trusted_networks=listen.trusted_networks,
+        relays=listen.relays,
+        authserv_id=listen.authserv_id,
+        max_size=listen.max_size,
+        max_recipients=listen.max_recipients,
+        tls=context,
+    )
+
+
 class House:
     """One daemon: everything that runs in it, from its first row to its last."""
 
     def __init__(
         self,
-        config: Config,
+        config: Configuration,
         store: Store,
         *,
         roles: Collection[str] = ROLES,
-        sockets: Mapping[str, Sequence[socket.socket]] | None = None,
+        sockets: Mapping[str, list[socket.socket]] | None = None,
         now: Callable[[], datetime] = utc_now,
         make: Callable[[Route, Hub], Transport] = transport_of,
     ) -> None:
@@ -85,7 +111,8 @@ class House:
         self._make = make
         self._stop = asyncio.Event()
         self.ready = asyncio.Event()
-        self.listeners: list[Listener] = []
+        self.listener: Listener | None = None
+        self.bound: dict[str, list[str]] = {}
         self.dispatcher: Dispatcher | None = None
         self._housekeeper: Housekeeper | None = None
         self._group: asyncio.TaskGroup | None = None
@@ -110,7 +137,9 @@ class House:
         self.board.set("store", "store", "up")
         if DISPATCH in self.roles:
             self.dispatcher = Dispatcher(self.store, self.board, node, self._make, now=self._now, look=self._look)
-        self._housekeeper = Housekeeper(self.store, self.board, node, self.dispatcher, self._office, now=self._now)
+        self._housekeeper = Housekeeper(
+            self.store, self.board, node, self._beaten, self._work, self._office, now=self._now
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -125,7 +154,7 @@ class House:
                         group.create_task(Waker(self.store.engine, self._woken).run(), name="waker"),
                     ]
                     self.dispatcher.start(group, self.routes())
-                else:
+                if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))
                 if LISTEN in self.roles:
                     await self._listen()
@@ -136,26 +165,30 @@ class House:
                 for task in background:
                     task.cancel()
         finally:
-            for listener in self.listeners:
-                await listener.aclose(0)
+            if self.listener is not None:
+                await self.listener.drain(0)
             with contextlib.suppress(Exception):
                 await self.store.run(lambda connection: presence.leave(connection, node))
             await self.store.aclose()
 
     async def _listen(self) -> None:
-        door = MailDoor(self.store, self.routes, self._taken, now=self._now)
+        door = MailDoor(self.store, self.routes, self._work, self._office, now=self._now)
+        login = Login(door, accounts.PASSWORDS)
+        self.listener = Listener(door, listen_settings(self.config), numbers.sms_number, login, now=self._now)
         for protocol, address in (("smtp", self.config.listen.smtp), ("lmtp", self.config.listen.lmtp)):
-            if address is None:
-                continue
-            listener = Listener(self.config.listen, door, protocol)
-            await listener.open(address, self._sockets)
-            self.listeners.append(listener)
-            self.board.set("listener", protocol, "up", f"at {address}")
+            if address is not None:
+                self.bound[protocol] = await self.listener.open(protocol, str(address), self._sockets)
+                self.board.set("listener", protocol, "up", f"at {', '.join(self.bound[protocol])}")
 
-    def _taken(self, routes: Sequence[str]) -> None:
+    def _beaten(self) -> None:
+        if self.dispatcher is not None:
+            self.dispatcher.beaten()
+
+    def _work(self, routes: Sequence[str] | None) -> None:
+        """These routes have work (None: any of them). Whoever can send it is told, here or in another daemon."""
         if self.dispatcher is not None:
             self.dispatcher.kick(routes)
-        else:
+        if self.dispatcher is None or not all(map(self.dispatcher.can_send, routes or self.dispatcher.routes)):
             self._others.set()
 
     async def _wake_others(self) -> None:
@@ -178,20 +211,24 @@ class House:
     async def _finish(self) -> None:
         """No more mails; then no more segments; then every answer recorded."""
         log.info("stopping", extra={"action": "stopping"})
-        await asyncio.gather(*(listener.aclose(_FINISH_MAILS) for listener in self.listeners))
-        self.listeners.clear()
+        if self.listener is not None:
+            await self.listener.drain(_FINISH_MAILS)
         if self.dispatcher is not None:
             await self.dispatcher.stop(list(self.dispatcher.routes), _FINISH_ANSWERS)
             await self.dispatcher.flush(_FINISH_ROWS)
 
-    async def reload(self, config: Config) -> None:
-        """Take over what a new configuration changes, but for its store and its listen addresses."""
+    async def reload(self, config: Configuration) -> None:
+        """Take over what a new configuration changes, but for its store and its listen addresses.
+
+        `ConfigurationError`, and nothing taken over, where its certificate cannot be used.
+        """
         async with self._reloading:
+            settings = listen_settings(config)
             before = {route.name: route for route in self.routes()}
             self.config = config
             after = {route.name: route for route in self.routes()}
-            for listener in self.listeners:
-                listener.reload(config.listen)
+            if self.listener is not None:
+                self.listener.settings = settings
             if self.dispatcher is not None and self._group is not None:
                 changed = [name for name in self.dispatcher.routes if after.get(name) != before.get(name)]
                 await self.dispatcher.stop(changed, _FINISH_ANSWERS)

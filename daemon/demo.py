@@ -97,7 +97,7 @@ async def _demo(place: Path, *, once: bool) -> None:
         path = place / "tocsin.toml"
         path.write_text(_CONFIG.format(store=place / "tocsin.db", smtp=smtp, smpp=centre.port))
         config = load(path)
-        journal.set_up(config.log.format, config.log.level, config.secrets())
+        journal.set_up(config.log.format, config.log.level, config.secrets)
         store = open_store(config)
         migrate.migrate(store.engine)
         await store.run(_people)

@@ -17,11 +17,11 @@ from datetime import datetime
 
 from daemon.board import Board
 from gateway import presence, receipts, verbs
-from gateway.claims import MOST, Claim
+from gateway.claims import MOST, Claim, reread
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.settlement import Settle, Settled
-from gateway.store.engine import StoreError
+from gateway.store.errors import StoreError, StoreLostError
 from gateway.store.store import Store
 from gateway.transports.base import Incoming, LinkState, Outcome, Receipt, Result, Transport
 
@@ -34,6 +34,8 @@ Maker = Callable[[Route, "Dispatcher"], Transport]
 _LOOK = 5.0
 #: Waits after a failed commit, in seconds: the first, the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
+#: How long a feeder that is to stop may take to come back from its claim, in seconds.
+_LET_GO = 3.0
 
 
 class _Feeder:
@@ -123,7 +125,10 @@ class Dispatcher:
         for feeder in feeders:
             feeder.stopping = True
             feeder.kick.set()
-        await asyncio.gather(*(asyncio.wait([feeder.tasks[1]]) for feeder in feeders if feeder.tasks))
+        # One that waits for a store that is away is not waited for: what it may just have claimed becomes unknown.
+        feeding = [feeder.tasks[1] for feeder in feeders]
+        if feeding:
+            await asyncio.wait(feeding, timeout=_LET_GO)
         await asyncio.gather(*(feeder.transport.drain(seconds) for feeder in feeders))
         for feeder in feeders:
             for task in feeder.tasks:
@@ -138,6 +143,11 @@ class Dispatcher:
             if feeder is not None:
                 feeder.kick.set()
 
+    def can_send(self, route: str) -> bool:
+        """Whether this node can hand segments to this route now, or soon will again."""
+        report = self._board.get("route", route)
+        return report is not None and report.state in (LinkState.UP, LinkState.THROTTLED)
+
     def beaten(self) -> None:
         """The node's heartbeat was just committed."""
         self._last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -150,7 +160,8 @@ class Dispatcher:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(feeder.kick.wait(), _LOOK)
             feeder.kick.clear()
-            await self._recording.wait()
+            if not feeder.stopping:
+                await self._recording.wait()
             try:
                 while await self._feed_once(feeder):
                     pass
@@ -169,7 +180,10 @@ class Dispatcher:
         if room <= 0 or not self._recording.is_set():
             return False
         claim = Claim(feeder.route.name, room, self._node, self._now())
-        claimed: list[Claimed] = await self._store.do(verbs.CLAIM, claim)
+        try:
+            claimed: list[Claimed] = await self._store.do(verbs.CLAIM, claim)
+        except StoreLostError as error:
+            claimed = await self._reread(feeder, claim, error)
         if not claimed:
             return False
         if feeder.stopping or self._is_late():
@@ -177,6 +191,22 @@ class Dispatcher:
             return False
         feeder.transport.submit(claimed)
         return len(claimed) >= min(room, MOST)
+
+    async def _reread(self, feeder: _Feeder, claim: Claim, error: StoreError) -> list[Claimed]:
+        """What a claim got whose COMMIT may have happened: were it forgotten, it would be `submitting` for good."""
+        wait = _FIRST_WAIT
+        while not feeder.stopping:
+            self._board.set("store", "store", "down", str(error))
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+            try:
+                claimed = await self._store.read(lambda connection: reread(connection, claim))
+            except StoreError as again:
+                error = again
+            else:
+                self._board.set("store", "store", "up")
+                return claimed
+        return []
 
     def _is_late(self) -> bool:
         """Whether this node was away for so long that others may take it for dead: then it writes nothing."""
@@ -225,7 +255,7 @@ class Dispatcher:
     def _settle(self, outcomes: Sequence[Outcome]) -> Settle:
         now = self._now()
         waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
-        return Settle(tuple(outcomes), now, waits, self._random.random())
+        return Settle(tuple(outcomes), now, waits, self._random.random(), self._node)
 
     def _after(self, settled: Settled, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:

@@ -36,12 +36,15 @@ class MailRecipient:
 
     `notify` holds the conditions of RFC 3461 section 4.1 in upper case (`NEVER` alone, or of `SUCCESS`, `FAILURE`,
     `DELAY`), empty where nothing was asked; `orcpt` is the original recipient, `rfc822;jean@example.org`, decoded.
+    `once` are keys (SHA-256) that no other mail of the account may have used: a signed mail can be sent again by
+    anybody.
     """
 
     number: str
     written: str
     notify: frozenset[str] = frozenset()
     orcpt: str = ""
+    once: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,12 @@ class Door(Protocol):
 
     async def check_recipient(self, sender: Sender, number: str) -> None:
         """Raises `RefusedError` (550 5.1.2) where no route takes this number."""
+
+    async def tell_verdict(self, account: int, address: str, words: str, about: str) -> str | None:
+        """Mail an account how its mail was judged; the id of what is queued, None where no more is told for now.
+
+        `about` is the Message-ID of the mail that asked.
+        """
 
     async def take(self, request: MailRequest) -> Taken:
         """Returns when the message is committed to disk; only then the client is told that it is taken."""

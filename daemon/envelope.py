@@ -1,86 +1,36 @@
 """Who sends, and what becomes of a mail: decided from the envelope, the peer and the mail, without asking anybody.
 
-Plain functions over plain values. Each further proof of a sender (AUTH, what a relay verified) is a further field of
-`Proofs` and a further line in `paying_address`.
+Plain functions over plain values. Who pays is asked in `daemon.payer`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from filters.mail import Mail
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """The other end of a connection: an IP address, or `unix`; neither where it was gone before it could be asked."""
-
-    address: IPAddress | None = None
-    unix: bool = False
-
-    def __str__(self) -> str:
-        return "unix" if self.unix else str(self.address or "unknown")
-
-    @classmethod
-    def of(cls, transport: asyncio.BaseTransport) -> Peer:
-        """The peer of a connection; an IPv4 address in IPv6 clothes (RFC 4291 section 2.5.5.2) is an IPv4 address."""
-        own = transport.get_extra_info("socket")
-        if own is not None and own.family == socket.AF_UNIX:
-            return cls(unix=True)
-        name = transport.get_extra_info("peername")
-        if not isinstance(name, tuple) or not name:
-            return cls()
-        address = ipaddress.ip_address(str(name[0]).partition("%")[0])
-        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        return cls(mapped or address)
-
-
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """Addresses and networks of the configuration; `unix` stands for every peer behind a unix socket."""
-
-    networks: tuple[IPNetwork, ...] = ()
-    unix: bool = False
-
-    @classmethod
-    def of(cls, written: Iterable[str]) -> Networks:
-        """From what the configuration says. ValueError names what is neither an address, a network nor `unix`."""
-        networks: list[IPNetwork] = []
-        unix = False
-        for text in written:
-            if text == "unix":
-                unix = True
-                continue
-            try:
-                networks.append(ipaddress.ip_network(text))
-            except ValueError as error:
-                raise ValueError(f'{text!r} is no address, network or "unix": {error}') from None
-        return cls(tuple(networks), unix)
-
-    def __contains__(self, peer: Peer) -> bool:
-        address = peer.address
-        if address is None:
-            return peer.unix and self.unix
-        return any(address.version == network.version and address in network for network in self.networks)
-
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """What speaks for a sender: `trusted` is a peer that lets a user send only as himself."""
+    """What speaks for a sender, strongest first.
 
+    `account` is the id of who has logged in. `trusted` is a peer that lets a user send only as himself: its envelope
+    sender is believed. `relay` is one that passes on strangers' mail: only what it verified counts.
+    """
+
+    account: int | None = None
     trusted: bool = False
+    relay: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything may speak for a mail of this peer."""
+        return self.account is not None or self.trusted or self.relay
 
 
 def paying_address(envelope_from: str, proofs: Proofs) -> str | None:
-    """The address whose account pays, as far as anything proves it; None where nothing does."""
-    return envelope_from if proofs.trusted and envelope_from else None
+    """The address that the envelope proves; None where it proves nobody."""
+    believed = proofs.account is not None or proofs.trusted
+    return envelope_from if believed and envelope_from else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +42,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A mail that is carried, paid by this address's account; None where nothing proves anybody."""
+    """A mail that is carried, paid by this address's account; None where the envelope proves nobody."""
 
     address: str | None
 

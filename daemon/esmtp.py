@@ -111,7 +111,7 @@ def ascii_domain(domain: str) -> str:
 
 
 def mail_parameters(parameters: dict[str, str], *, max_size: int) -> MailParameters:
-    """The parameters of MAIL (RFC 1870, RFC 6152, RFC 6531, RFC 3461); `ParameterError` for what is wrong with them."""
+    """The parameters of MAIL (RFC 1870, 3461, 4954, 6152, 6531); `ParameterError` for what is wrong with them."""
     size, utf8, envid, ret = 0, False, "", ""
     for key, value in parameters.items():
         if key == "SIZE" and value.isdecimal() and value.isascii() and len(value) <= 20:
@@ -122,11 +122,13 @@ def mail_parameters(parameters: dict[str, str], *, max_size: int) -> MailParamet
             continue
         elif key == "SMTPUTF8" and not value:
             utf8 = True
+        elif key == "AUTH" and value:
+            continue  # who submitted it elsewhere (RFC 4954 section 5) proves nothing here
         elif key == "RET" and value.upper() in ("FULL", "HDRS"):
             ret = value.upper()
         elif key == "ENVID" and 0 < len(value) <= 100:
             envid = _unxtext(value)
-        elif key in ("SIZE", "BODY", "SMTPUTF8", "RET", "ENVID"):
+        elif key in ("SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"):
             raise ParameterError(f"501 5.5.4 {key} cannot be {value[:40] or 'empty'}")
         else:
             raise ParameterError(f"555 5.5.4 MAIL parameter {key[:40]} is not known here")

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete
 
 from daemon.board import Board
-from daemon.dispatcher import Dispatcher
-from gateway import claims, expansion, presence, reports, rerouting, settlement
+from gateway import claims, expansion, presence, reports, rerouting, settlement, unknown
 from gateway.store import schema
 from gateway.store.engine import StoreError
 from gateway.store.store import Store
@@ -39,16 +38,18 @@ class Housekeeper:
         store: Store,
         board: Board,
         node: int,
-        dispatcher: Dispatcher | None,
+        beaten: Callable[[], None],
+        ready: Callable[[Sequence[str] | None], None],
         office: Callable[[], reports.Office],
         *,
         now: Callable[[], datetime],
     ) -> None:
-        """`dispatcher` is None on a node that does not dispatch: it only says that it lives."""
+        """`beaten` is called after each heartbeat, `ready` with the routes that have work now (None: any of them)."""
         self._store = store
         self._board = board
         self._node = node
-        self._dispatcher = dispatcher
+        self._beaten = beaten
+        self._ready = ready
         self._office = office
         self._now = now
         self._wake = asyncio.Event()
@@ -70,9 +71,9 @@ class Housekeeper:
         while True:
             with contextlib.suppress(StoreError):
                 known = await self._store.run(self._beat_once)
-                if known and self._dispatcher is not None:
-                    self._dispatcher.beaten()
-                elif not known:
+                if known:
+                    self._beaten()
+                else:
                     await self._come_back()
             await asyncio.sleep(presence.BEAT)
 
@@ -114,8 +115,8 @@ class Housekeeper:
         )
         self._say(moved, stranded, expired)
         routes = set(ready) | set(again) | set(reported) | set(expanded.routes if expanded else ())
-        if self._dispatcher is not None:
-            self._dispatcher.kick(None if moved.moved else sorted(routes))
+        if moved.moved or routes:
+            self._ready(None if moved.moved else sorted(routes))
         if expanded or stranded or self._reroute or expired == claims.MOST:
             return 0.0
         dues = [(at - now).total_seconds() for at in (due, unknown_due) if at is not None]
@@ -130,11 +131,11 @@ class Housekeeper:
 
     def _strand(self, connection: Connection, now: datetime) -> int:
         waits = {route.name: now + route.unknown_wait for route in self._office().routes}
-        return claims.strand(connection, now, waits, alive=presence.alive(connection))
+        return unknown.strand(connection, now, waits, alive=presence.alive(connection))
 
     async def _resend(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
         resend = [route.name for route in self._office().routes if route.on_unknown == "resend"]
-        _, ready, due = await self._store.run(lambda connection: claims.resend_unknown(connection, now, resend))
+        _, ready, due = await self._store.run(lambda connection: unknown.resend(connection, now, resend))
         return ready, due
 
     def _say(self, moved: rerouting.Moved, stranded: int, expired: int) -> None:

@@ -14,17 +14,16 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from daemon import letter
 from daemon.door import Door, MailRequest, Numbers, Taken
-from daemon.envelope import IPAddress, Networks
+from daemon.login import Login
+from daemon.peers import IPAddress, Networks
 from daemon.reception import House
 from daemon.session import LmtpSession, Session
 
 log = logging.getLogger(__name__)
-
-# It logs every command, addresses included, at info level, and every line of every mail at debug.
-logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 #: Mails above this size are read in a thread (below, the hop would cost more than the reading), a few at once.
 _LARGE, _READERS = 32 * 1024, 2
@@ -44,6 +43,8 @@ class ListenSettings:
     hostname: str = field(default_factory=socket.gethostname)
     region: str | None = None
     trusted_networks: Networks = field(default_factory=Networks)
+    relays: Networks = field(default_factory=Networks)
+    authserv_id: str | None = None
     max_size: int = 10_485_760
     max_recipients: int = 1000
     tls: ssl.SSLContext | None = None
@@ -53,24 +54,28 @@ class ListenSettings:
     connections_each: int = 50
 
 
-def tls_context(certificate: str, key: str) -> ssl.SSLContext:
-    """The TLS of STARTTLS: version 1.2 or newer, from two PEM files. OSError where they cannot be read."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    return context
-
-
 class Listener:
     """Every SMTP and LMTP socket of this process.
 
     `settings` may be replaced while it runs: connections made from then on have the new ones. `numbers` reads the
-    telephone number of a special address.
+    telephone number of a special address, `login` verifies who logs in; without it nobody can.
     """
 
-    def __init__(self, door: Door, settings: ListenSettings, numbers: Numbers) -> None:
+    def __init__(
+        self,
+        door: Door,
+        settings: ListenSettings,
+        numbers: Numbers,
+        login: Login | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        # aiosmtpd logs every command, addresses included, at info level, and every line of every mail at debug.
+        logging.getLogger("mail.log").setLevel(logging.ERROR)
         self.settings = settings
+        self.login = login
         self.draining = False
+        self._now = now
         self._door = door
         self._numbers = numbers
         self._servers: list[asyncio.Server] = []
@@ -155,7 +160,7 @@ class Listener:
         if len(self._sessions) > self.settings.connections:
             log.warning("too many connections", extra={"action": "too_many_connections", "peer": str(session.peer)})
             return "421 4.7.0 Too many connections, please try again later"
-        if session.proofs.trusted or address is None or self._by_address[address] <= self.settings.connections_each:
+        if session.proofs or address is None or self._by_address[address] <= self.settings.connections_each:
             return ""
         log.warning("too many connections of a peer", extra={"action": "too_many_connections", "peer": str(address)})
         return "421 4.7.0 Too many connections from your address, please try again later"
@@ -173,7 +178,16 @@ class Listener:
 
     def house(self, settings: ListenSettings) -> House:
         """What a session needs of the house."""
-        return House(self._door, self._numbers, self._take, self._read, settings.sms_domain, settings.region)
+        return House(
+            door=self._door,
+            numbers=self._numbers,
+            take=self._take,
+            read=self._read,
+            sms_domain=settings.sms_domain,
+            region=settings.region,
+            authserv_id=settings.authserv_id,
+            now=self._now,
+        )
 
     async def _take(self, request: MailRequest) -> Taken:
         """Hand a request in. A client that goes away does not stop what was begun: it will ask again, and be told."""

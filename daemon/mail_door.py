@@ -13,8 +13,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from daemon.door import MailRequest, Sender, Taken
-from gateway import accounts, draft, verbs
+from gateway import accounts, draft, verbs, verdicts
+from gateway.credit import NotEnoughError
+from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
+from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store.store import Store
 
@@ -33,15 +36,18 @@ class MailDoor:
         store: Store,
         routes: Callable[[], Sequence[Route]],
         taken: Callable[[Sequence[str]], None],
+        office: Callable[[], Office],
         *,
         now: Callable[[], datetime],
     ) -> None:
-        """`taken` is told, after the commit, which routes have work."""
+        """`taken` is told, after the commit, which routes have work; `office` is who signs verdicts."""
         self._store = store
         self._routes = routes
         self._taken = taken
+        self._office = office
         self._now = now
         self._known: dict[str, tuple[float, accounts.Account | None]] = {}
+        self._accounts: dict[int, accounts.Account] = {}
 
     async def account_for(self, address: str) -> Sender | None:
         """Who sends from this address; None for a stranger. Raises StoreError where nobody can tell."""
@@ -54,8 +60,6 @@ class MailDoor:
             region=account.region,
             text=account.text,
             signature=account.signature,
-            max_parts=account.max_parts,
-            transliterate=account.transliterate,
         )
 
     async def _account(self, address: str) -> accounts.Account | None:
@@ -65,20 +69,63 @@ class MailDoor:
         account = await self._store.read(lambda connection: accounts.by_address(connection, address))
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
+            self._accounts.clear()
+        if account is not None:
+            self._accounts[account.id] = account
         self._known[address] = (time.monotonic(), account)
         return account
+
+    async def _by_id(self, number: int) -> accounts.Account:
+        """The account as it was when its sender was asked about."""
+        known = self._accounts.get(number)
+        if known is None:
+            known = await self._store.read(lambda connection: accounts.by_id(connection, number))
+            if known is None:
+                raise RefusedError("this account does not exist any more")
+            self._accounts[number] = known
+        return known
 
     async def check_recipient(self, sender: Sender, number: str) -> None:
         """RefusedError (550 5.1.2) where no route takes this number."""
         draft.route_for(self._routes(), Channel.SMS, number)
 
+    async def tell_verdict(self, account: int, address: str, words: str, about: str) -> str | None:
+        """Mail an account how its mail was judged; None where it was told often enough, or cannot be."""
+        told = await self._store.run(
+            lambda connection: verdicts.tell(
+                connection,
+                self._store.identifiers,
+                self._office(),
+                account=account,
+                address=address,
+                words=words,
+                about=about,
+                now=self._now(),
+            )
+        )
+        if told is None:
+            return None
+        message, route = told
+        self._taken([route])
+        return str(message)
+
+    async def password_of(self, user: str) -> tuple[int, str | None] | None:
+        """The id and the password's hash of the account a user logs in as (`daemon.login.Passwords`)."""
+        return await self._store.read(lambda connection: accounts.password_hash(connection, user))
+
+    async def replace_password(self, account: int, before: str, after: str) -> None:
+        """Keep the same password under newer parameters."""
+        await self._store.run(lambda connection: accounts.replace_password_hash(connection, account, before, after))
+
     async def take(self, request: MailRequest) -> Taken:
         """Returns after the commit; RefusedError where it is not to be sent."""
+        account = await self._by_id(request.sender.account)
         wanted = draft.Request(
             account=request.sender.account,
             origin=Origin.MAIL,
             recipients=tuple(
-                draft.Recipient(Channel.SMS, recipient.number, recipient.written) for recipient in request.recipients
+                draft.Recipient(Channel.SMS, recipient.number, recipient.written, recipient.once)
+                for recipient in request.recipients
             ),
             text=request.text,
             subject=request.subject,
@@ -91,10 +138,15 @@ class MailDoor:
             wanted,
             routes=self._routes(),
             now=self._now(),
-            max_parts=request.sender.max_parts,
-            transliterate=request.sender.transliterate,
+            max_parts=account.max_parts,
+            transliterate=account.transliterate,
         )
-        taken = await self._store.do(verbs.SUBMIT, prepared)
+        try:
+            taken = await self._store.do(verbs.SUBMIT, prepared)
+        except NotEnoughError as error:
+            raise RefusedError(
+                f"{error}; nothing was sent to anybody, and nothing is charged", smtp=error.smtp
+            ) from None
         self._taken(list(prepared.ways))
         return Taken(str(taken.id), taken.seen)
 

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from daemon import addresses, esmtp, letter
+from daemon import addresses, esmtp, explanation, letter
 from daemon.door import Door, MailRecipient, MailRequest, Numbers, Sender, Taken
-from daemon.envelope import Ignored, Peer, Proofs, judge, paying_address
+from daemon.envelope import Ignored, Proofs, judge
+from daemon.payer import Judgement, Payer
+from daemon.peers import Peer
+from filters.address_list import Mailbox
 from gateway.failure import RefusedError
 
 log = logging.getLogger(__name__)
@@ -22,7 +26,10 @@ IGNORED = "250 2.0.0 Taken, and ignored: nothing answers automatic mail"
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What a reception needs of the house: the door, how numbers are read, how requests are handed in."""
+    """What a reception needs of the house: the door, how numbers are read, how requests are handed in, the time.
+
+    Of relays, the Authentication-Results of `authserv_id` are believed.
+    """
 
     door: Door
     numbers: Numbers
@@ -30,30 +37,42 @@ class House:
     read: Callable[[bytes], Awaitable[letter.Letter]]
     sms_domain: str
     region: str | None
+    authserv_id: str | None
+    now: Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A recipient the client was promised: what was written, and its number where the sender was known already."""
+    """A recipient the client was promised: what it stands for, and its number where the sender was known already."""
 
-    number: addresses.Number
-    written: str
+    what: addresses.Number | addresses.Asked
+    path: esmtp.Path
     options: esmtp.RcptParameters
-    resolved: MailRecipient | None
+    sender: Sender | None = None
+    resolved: MailRecipient | None = None
 
 
 class Reception:
     """A mail transaction, from MAIL to the replies after DATA."""
 
     def __init__(
-        self, house: House, peer: Peer, proofs: Proofs, path: esmtp.Path, parameters: esmtp.MailParameters
+        self,
+        house: House,
+        peer: Peer,
+        proofs: Proofs,
+        path: esmtp.Path,
+        parameters: esmtp.MailParameters,
+        *,
+        each: bool = False,
     ) -> None:
+        """With `each`, every recipient gets its own reply (LMTP); else one reply is for all."""
         self._house = house
         self._peer = peer
         self._proofs = proofs
         self._from = str(path)
         self._parameters = parameters
-        self._senders: dict[str, Sender | None] = {}
+        self._each = each
+        self._payer = Payer(house.door, proofs, self._from, house.authserv_id, house.now)
         self._wanted: list[_Wanted] = []
 
     def __len__(self) -> int:
@@ -62,15 +81,17 @@ class Reception:
 
     async def add(self, path: esmtp.Path, options: esmtp.RcptParameters) -> None:
         """One more recipient; `RefusedError` says why not."""
-        number = addresses.destination(path, self._house.sms_domain)
-        if isinstance(number, addresses.Postmaster):
+        what = addresses.destination(path, self._house.sms_domain)
+        if isinstance(what, addresses.Postmaster):
             log.warning("mail for the postmaster cannot be forwarded", extra={"action": "postmaster_unreachable"})
             raise RefusedError("Mail to the postmaster cannot be forwarded at the moment", smtp="451 4.3.5")
-        resolved = None
-        if self._from:  # with a null reverse-path, only the mail itself may tell whose it is
-            sender = await self._sender(paying_address(self._from, self._proofs))
-            resolved = await self._resolve(sender, number, path.written, options)
-        self._wanted.append(_Wanted(number, path.written, options, resolved))
+        if isinstance(what, addresses.Asked):
+            self._wanted.append(_Wanted(what, path, options))
+            return
+        # With a null reverse-path or from a relay, only the mail itself may tell whose it is.
+        sender = await self._payer.early()
+        resolved = await self._resolve(sender, what, path.written, options) if sender is not None else None
+        self._wanted.append(_Wanted(what, path, options, sender, resolved))
 
     async def receive(self, octets: bytes) -> list[str]:
         """The replies after DATA, one for each recipient that was promised."""
@@ -80,42 +101,73 @@ class Reception:
             if isinstance(decided, Ignored):
                 self._log("a mail was ignored", "mail_ignored", why=decided.why)
                 return [IGNORED] * len(self._wanted)
-            return await self._carry(read, decided.address)
-        except RefusedError as refused:
-            self._log("a mail was refused", "mail_refused", reply=refused.smtp)
-            return [esmtp.reply(refused.smtp, str(refused))] * len(self._wanted)
-        except Exception:
-            log.exception("a mail could not be taken", extra={"action": "mail_not_taken", "peer": str(self._peer)})
-            return [TRY_AGAIN] * len(self._wanted)
+            judgement = await self._payer.late(read.mail, decided.address)
+            told = await self._tell(read, judgement)
+            return [
+                told if isinstance(one.what, addresses.Asked) else reply
+                for one, reply in zip(self._wanted, await self._carry(read, judgement), strict=True)
+            ]
+        except Exception as error:
+            return [self._refusal(error)] * len(self._wanted)
 
-    async def _carry(self, read: letter.Letter, address: str | None) -> list[str]:
-        sender = await self._sender(address)
-        results = [await self._result(sender, wanted, address == self._from) for wanted in self._wanted]
+    def _refusal(self, error: Exception) -> str:
+        """The reply for what went wrong: our defects show nothing of themselves."""
+        if isinstance(error, RefusedError):
+            self._log("a mail was refused", "mail_refused", reply=error.smtp)
+            return esmtp.reply(error.smtp, str(error))
+        facts = {"action": "mail_not_taken", "peer": str(self._peer)}
+        log.error("a mail could not be taken", exc_info=error, extra=facts)
+        return TRY_AGAIN
+
+    async def _carry(self, read: letter.Letter, judgement: Judgement) -> list[str]:
+        """A reply for every recipient; those that are no numbers get none of their own here."""
+        results = [await self._result(judgement, wanted) for wanted in self._wanted]
+        refusals = [result for result in results if isinstance(result, str) and result]
         recipients = tuple(result for result in results if isinstance(result, MailRecipient))
-        done = ""
-        if recipients:
+        if judgement.sender is None or not recipients:
+            return [result if isinstance(result, str) else "" for result in results]
+        if refusals and not self._each:
+            return [refusals[0]] * len(results)  # one reply for all: what is not sent to one is sent to none
+        try:
             request = letter.request(
                 read,
-                sender,
+                judgement.sender,
                 recipients,
-                envelope_from=self._from,
+                envelope_from=judgement.report_to,
                 envid=self._parameters.envid,
                 ret=self._parameters.ret,
             )
-            taken = await self._house.take(request)
-            done = f"250 2.0.0 queued as {taken.id}"
-            if taken.seen:
-                self._log("a mail was seen before", "mail_seen_before", message=taken.id)
-            else:
-                self._log("a mail was taken", "mail_taken", message=taken.id)
+            done = await self._take(request)
+        except Exception as error:
+            done = self._refusal(error)
         return [done if isinstance(result, MailRecipient) else result for result in results]
 
-    async def _result(self, sender: Sender, wanted: _Wanted, same: bool) -> MailRecipient | str:
+    async def _take(self, request: MailRequest) -> str:
+        taken = await self._house.take(request)
+        if taken.seen:
+            self._log("a mail was seen before", "mail_seen_before", message_id=taken.id)
+        else:
+            self._log("a mail was taken", "mail_taken", message_id=taken.id)
+        return f"250 2.0.0 queued as {taken.id}"
+
+    async def _result(self, judgement: Judgement, wanted: _Wanted) -> MailRecipient | str:
         """The recipient, or the reply that refuses it; looked at anew where somebody else pays than was thought."""
-        if same and wanted.resolved is not None:
-            return wanted.resolved
+        if isinstance(wanted.what, addresses.Asked):
+            return ""
         try:
-            return await self._resolve(sender, wanted.number, wanted.written, wanted.options)
+            if judgement.sender is None:
+                raise RefusedError(judgement.refusal, smtp="550 5.7.1")
+            verdict = judgement.verdict
+            if verdict is not None and not verdict.is_for(Mailbox(wanted.path.local, wanted.path.domain)):
+                raise RefusedError(
+                    f"{wanted.path} stands neither in To nor in Cc, as far as they are signed: write it there, for "
+                    "anybody could have sent a copy of this mail here",
+                    smtp="550 5.7.1",
+                )
+            if wanted.resolved is not None and wanted.sender == judgement.sender:
+                return wanted.resolved
+            found = await self._resolve(judgement.sender, wanted.what, wanted.path.written, wanted.options)
+            return found if verdict is None else replace(found, once=verdict.replay_keys(found.number))
         except RefusedError as refused:
             self._log("a recipient was refused", "recipient_refused", reply=refused.smtp)
             return esmtp.reply(refused.smtp, str(refused))
@@ -127,18 +179,26 @@ class Reception:
         await self._house.door.check_recipient(sender, read)
         return MailRecipient(read, written, options.notify, options.orcpt)
 
-    async def _sender(self, address: str | None) -> Sender:
-        """The account this address belongs to; `RefusedError` (550 5.7.1) where none pays."""
-        if address and address not in self._senders:
-            self._senders[address] = await self._house.door.account_for(address)
-        sender = self._senders.get(address) if address else None
-        if sender is not None:
-            return sender
-        if self._proofs.trusted:
-            advice = "ask the operator to add it, or send from an address of your account"
-            raise RefusedError(f"{address} belongs to no account here: {advice}", smtp="550 5.7.1")
-        advice = "send it through your own mail server, which knows you"
-        raise RefusedError(f"Nothing proves that this mail is from {self._from}: {advice}", smtp="550 5.7.1")
+    async def _tell(self, read: letter.Letter, judgement: Judgement) -> str:
+        """The reply to `verdict@`: the verdict goes by mail to an account's address, to anybody else in the reply."""
+        if not any(isinstance(one.what, addresses.Asked) for one in self._wanted):
+            return ""
+        words = explanation.sentences(self._peer, self._proofs, self._from, judgement)
+        if not read.mail.is_automatic:
+            author = str(judgement.verdict.author) if judgement.verdict and judgement.verdict.author else ""
+            for address in filter(None, (judgement.report_to, self._from, author)):
+                account = await self._payer.account_of(address)
+                if account is None:
+                    continue
+                told = await self._house.door.tell_verdict(
+                    account.account, address, "\n\n".join(words), read.mail.message_id
+                )
+                if told is not None:
+                    self._log("a verdict was mailed", "verdict_mailed", message_id=told)
+                    return f"250 2.0.0 queued as {told}"
+                break
+        self._log("a verdict was told", "verdict_told")
+        return esmtp.reply("550 5.7.1", " ".join(words))
 
     def _log(self, words: str, action: str, **facts: str) -> None:
         log.info(words, extra={"action": action, "peer": str(self._peer), **facts})

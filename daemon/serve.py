@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from daemon import journal
 from daemon.assemble import House, open_store
-from daemon.config import Config, ConfigError, restarts
+from daemon.config import Configuration, ConfigurationError, compare
 from daemon.readiness import ServiceManager
 from gateway.failure import RefusedError
 from gateway.store.engine import is_sqlite
@@ -47,11 +47,11 @@ def only_one(engine: Engine) -> Iterator[None]:
         os.close(descriptor)
 
 
-def serve(load: Callable[[], Config], roles: Collection[str]) -> None:
+def serve(load: Callable[[], Configuration], roles: Collection[str]) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP calls `load` again. Raises `RefusedError` or `StoreError` with a sentence."""
     config = load()
     manager = ServiceManager()
-    journal.set_up(config.log.format, config.log.level, config.secrets())
+    journal.set_up(config.log.format, config.log.level, config.secrets)
     store = open_store(config)
     with only_one(store.engine), asyncio.Runner(loop_factory=_loop) as runner:
         runner.run(_serve(House(config, store, roles=roles, sockets=manager.sockets()), load, manager))
@@ -63,7 +63,7 @@ def _loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _serve(house: House, load: Callable[[], Config], manager: ServiceManager) -> None:
+async def _serve(house: House, load: Callable[[], Configuration], manager: ServiceManager) -> None:
     loop = asyncio.get_running_loop()
     hangups = asyncio.Event()
 
@@ -101,7 +101,9 @@ async def _tell_ready(house: House, manager: ServiceManager) -> None:
     manager.ready("serving: " + ", ".join(sorted(house.roles)))
 
 
-async def _reloads(house: House, load: Callable[[], Config], manager: ServiceManager, hangups: asyncio.Event) -> None:
+async def _reloads(
+    house: House, load: Callable[[], Configuration], manager: ServiceManager, hangups: asyncio.Event
+) -> None:
     while True:
         await hangups.wait()
         hangups.clear()
@@ -109,13 +111,18 @@ async def _reloads(house: House, load: Callable[[], Config], manager: ServiceMan
             continue
         manager.reloading()
         try:
-            config = await asyncio.to_thread(load)
-        except ConfigError as error:
+            await _reload(house, await asyncio.to_thread(load))
+        except ConfigurationError as error:
             log.error("the configuration was not taken over: %s", error, extra={"action": "reload_refused"})
-        else:
-            for key in restarts(house.config, config):
-                log.warning("%s has changed: it takes a restart", key, extra={"action": "restart_needed", "key": key})
-            journal.set_up(config.log.format, config.log.level, config.secrets())
-            await house.reload(config)
-            log.info("the configuration was read again", extra={"action": "reloaded"})
+        except Exception:
+            log.exception("the configuration was not taken over", extra={"action": "reload_failed"})
         manager.ready("serving: " + ", ".join(sorted(house.roles)))
+
+
+async def _reload(house: House, config: Configuration) -> None:
+    before = house.config
+    await house.reload(config)
+    for key in compare(before, config).restart:
+        log.warning("%s has changed: it takes a restart", key, extra={"action": "restart_needed", "key": key})
+    journal.set_up(config.log.format, config.log.level, config.secrets)
+    log.info("the configuration was read again", extra={"action": "reloaded"})

@@ -11,12 +11,14 @@ import asyncio
 import logging
 import ssl
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from aiosmtpd.smtp import SMTP
 
-from daemon import data, esmtp
-from daemon.envelope import Peer, Proofs
+from daemon import data, esmtp, login
+from daemon.envelope import Proofs
+from daemon.peers import Peer
 from daemon.reception import TRY_AGAIN, Reception
 from gateway.failure import RefusedError
 
@@ -25,14 +27,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Wrong commands, and refused recipients of a peer that is not trusted, after which the connection is closed.
-_FAULTS, _REFUSALS = 20, 50
+#: Wrong commands, refused recipients of a peer nothing speaks for, and failed logins, after which we hang up.
+_FAULTS, _REFUSALS, _LOGINS = 20, 50, 4
 #: Seconds a peer has to take our last words and let go, and a TLS handshake may take.
 _GOODBYE, _HANDSHAKE = 5.0, 30.0
 #: Times a command may come in one connection; what is not here, 50.
 _CALLS = {"MAIL": 100_000, "RCPT": 10_000_000, "DATA": 100_000, "RSET": 100_000, "NOOP": 1000, "*": 50}
-#: Longest command lines, in octets (RFC 5321 4.5.3.1.4; RFC 3461 4 adds 125 to MAIL and 500 to RCPT; RFC 6531 10).
-_COMMAND, _LINES = 512, {"MAIL": 1024, "RCPT": 2048}
+#: Longest command lines, in octets (RFC 5321 4.5.3.1.4; RFC 3461 4 adds 125 to MAIL and 500 to RCPT; RFC 6531 10;
+#: RFC 4954 4).
+_COMMAND, _LINES = 512, {"MAIL": 1024, "RCPT": 2048, "AUTH": 12288}
 #: What the reader keeps at once, in octets.
 _READ = 64 * 1024
 
@@ -46,6 +49,8 @@ class Session(SMTP):
     line_length_limit = _READ
     protocol = "SMTP"
     greeting = "EHLO"
+    #: Whether every recipient gets its own reply after DATA.
+    each = False
 
     def __init__(self, listener: Listener) -> None:
         settings = listener.settings
@@ -72,14 +77,17 @@ class Session(SMTP):
         self._reception: Reception | None = None
         self._encrypted = False
         self._lost = False
+        self._parting: asyncio.TimerHandle | None = None
         self._faults = 0
         self._refusals = 0
+        self._failed_logins = 0
 
     # The connection ---------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.peer = Peer.of(transport)
-        self.proofs = Proofs(trusted=self.peer in self._settings.trusted_networks)
+        settings = self._settings
+        self.proofs = Proofs(trusted=self.peer in settings.trusted_networks, relay=self.peer in settings.relays)
         refusal = self._listener.admit(self)
         super().connection_made(transport)
         if refusal:
@@ -88,6 +96,8 @@ class Session(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         if not self._lost:
             self._lost = True
+            if self._parting is not None:
+                self._parting.cancel()
             self._listener.forget(self)
             super().connection_lost(error)
 
@@ -101,12 +111,13 @@ class Session(SMTP):
     def goodbye(self, words: str = "") -> None:
         """Say last words and close, without waiting for a peer that does not read."""
         transport = cast("asyncio.Transport | None", self.transport)
-        if transport is None or transport.is_closing():
+        if transport is None:
             return
-        if words:
+        if words and not transport.is_closing():
             transport.write(words.encode("ascii") + b"\r\n")
         transport.close()
-        self.loop.call_later(_GOODBYE, transport.abort)
+        if self._parting is None:
+            self._parting = self.loop.call_later(_GOODBYE, transport.abort)
         cast("asyncio.Task[None]", self._handler_coroutine).cancel()
 
     def abort(self) -> None:
@@ -150,6 +161,8 @@ class Session(SMTP):
         offers = [self.hostname, "PIPELINING", f"SIZE {self._settings.max_size}"]
         if self._settings.tls is not None and not self._encrypted:
             offers.append("STARTTLS")
+        if self._may_log_in():
+            offers.append(f"AUTH {' '.join(login.MECHANISMS)}")
         offers += ["ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8"]
         await self.push("\r\n".join([*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}"]))
 
@@ -204,8 +217,59 @@ class Session(SMTP):
         self.session.peer, self.session.ssl = str(self.peer), secure.get_extra_info("ssl_object")
         self._reception = None
 
+    # Logging in -------------------------------------------------------------------------------------------------------
+
+    def _may_log_in(self) -> bool:
+        return self._listener.login is not None and self._encrypted and self.proofs.account is None
+
     async def smtp_AUTH(self, arg: str | None) -> None:  # noqa: N802
-        await self.push("502 5.5.1 AUTH is not offered here")
+        if await self.check_helo_needed(self.greeting):
+            return
+        verify = self._listener.login
+        if self._settings.tls is None or verify is None:
+            await self.push("502 5.5.1 AUTH is not offered here")
+        elif not self._encrypted:
+            await self.push("538 5.7.11 Send STARTTLS first: passwords are taken over TLS only")
+        elif self.proofs.account is not None or self._reception is not None:
+            await self.push("503 5.5.1 AUTH comes once, and before MAIL")
+        elif not arg:
+            await self.push(f"501 5.5.4 Write AUTH and one of {', '.join(login.MECHANISMS)}")
+        else:
+            mechanism, _, initial = arg.partition(" ")
+            await self._log_in(verify, mechanism.upper(), initial.strip() or None)
+
+    async def _log_in(self, verify: login.Login, mechanism: str, initial: str | None) -> None:
+        try:
+            user, password = await login.exchange(mechanism, initial, self._ask)
+            account = await verify.verify(user, password, str(self.peer))
+        except RefusedError as refused:
+            await self.push(esmtp.reply(refused.smtp, str(refused)))
+            self._failed_logins += 1
+            if self._failed_logins >= _LOGINS:
+                self.goodbye("421 4.7.0 Too many logins failed, goodbye")
+            return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise
+        except Exception as error:
+            facts = {"action": "login_impossible", "peer": str(self.peer)}
+            log.error("a login could not be verified", exc_info=error, extra=facts)
+            await self.push("454 4.7.0 Nobody can log in at the moment, please try again later")
+            return
+        self.proofs = replace(self.proofs, account=account)
+        await self.push("235 2.7.0 Welcome")
+
+    async def _ask(self, challenge: str) -> str:
+        self._writer.write(f"334 {challenge}\r\n".encode("ascii"))
+        await self._writer.drain()
+        try:
+            line = await self._reader.readuntil()
+        except asyncio.LimitOverrunError:
+            self.goodbye("421 4.7.0 That line is too long, goodbye")
+            raise RefusedError("That line is too long", smtp="500 5.5.6") from None
+        self._reset_timeout()
+        return line.decode("ascii", "replace").strip()
+
+    # What else there is -----------------------------------------------------------------------------------------------
 
     async def smtp_VRFY(self, arg: str | None) -> None:  # noqa: N802
         await self.push("252 2.5.2 Send the mail, and you will be told")
@@ -240,7 +304,7 @@ class Session(SMTP):
         except esmtp.ParameterError as error:
             await self.push(error.reply)
             return
-        self._reception = Reception(self._house, self.peer, self.proofs, path, parsed)
+        self._reception = Reception(self._house, self.peer, self.proofs, path, parsed, each=self.each)
         await self.push("250 2.1.0 Sender noted")
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
@@ -269,7 +333,7 @@ class Session(SMTP):
         facts = {"action": "recipient_refused", "peer": str(self.peer), "reply": refused.smtp}
         log.info("a recipient was refused", extra=facts)
         await self.push(esmtp.reply(refused.smtp, str(refused)))
-        self._refusals += not self.proofs.trusted
+        self._refusals += not self.proofs
         if self._refusals >= _REFUSALS:
             self.goodbye("421 4.7.0 Too many recipients were refused, goodbye")
 
@@ -310,6 +374,7 @@ class LmtpSession(Session):
 
     protocol = "LMTP"
     greeting = "LHLO"
+    each = True
 
     async def smtp_LHLO(self, hostname: str | None) -> None:  # noqa: N802
         await Session.smtp_EHLO(self, hostname)

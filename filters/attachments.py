@@ -55,6 +55,8 @@ def _is_file(part: Message) -> bool:
 
 def is_one(part: Message) -> bool:
     """Whether a part is a file beside the text (RFC 2183): said to be one, or named."""
+    if "content-disposition" not in part and "name" not in str(part.get("content-type", "")).lower():
+        return False  # as nearly all texts are
     if part.get_content_disposition() == "attachment":
         return True
     return bool(part.get_filename())

@@ -241,7 +241,7 @@ def _decoded(part: Message) -> str:
 
 def _plain(part: Message) -> str:
     text = charsets.many_lines(_decoded(part))
-    if str(part.get_param("format", "")).lower() == "flowed":
+    if "format" in str(part.get("content-type", "")).lower() and str(part.get_param("format", "")).lower() == "flowed":
         text = flowed.paragraphs(text, delete_space=str(part.get_param("delsp", "")).lower() == "yes")
     if "-----BEGIN PGP SIGNED" in text:
         signed = _PGP_SIGNED.match(text)

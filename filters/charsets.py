@@ -96,6 +96,7 @@ _HEAPED_MARKS = regex.compile(r"(\p{M}{8})\p{M}+")
 _SURROGATES = regex.compile(r"[\ud800-\udfff]")
 
 _ENCODED_WORD = regex.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*)\?=")
+_LABEL = regex.compile(r"=\?([^?\s]+)\?(?=[bBqQ]\?)")
 _NOT_BASE64 = regex.compile(rb"[^A-Za-z0-9+/]+")
 
 
@@ -128,8 +129,10 @@ def decode(octets: bytes, label: str = "") -> str:
     name = codec(label)
     if name in (None, "utf_8", "cp1252") and octets.isascii():
         return octets.decode("ascii")
-    if name is None and octets[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        name = "utf_16"
+    if octets[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        name = name or "utf_16"
+    elif name == "utf_16":  # no byte order mark: RFC 2781 section 4.3 says big-endian, Windows is not
+        name = "utf_16_be" if octets[::2].count(0) >= octets[1::2].count(0) else "utf_16_le"
     if name not in (None, "utf_8"):
         try:
             return _SURROGATES.sub("\ufffd", octets.decode(name))
@@ -177,6 +180,13 @@ def decode_words(value: str) -> str:
     pieces.append(decode(b"".join(pending), pending_label))
     pieces.append(value[end:])
     return "".join(pieces)
+
+
+def known_words(value: str) -> str:
+    """The value with the charset of every encoded word one that Python knows: it remembers the others for ever."""
+    if "=?" not in value:
+        return value
+    return _LABEL.sub(lambda found: f"=?{codec(found[1].partition('*')[0]) or 'utf-8'}?", value)
 
 
 def one_line(text: str) -> str:

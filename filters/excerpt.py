@@ -33,9 +33,11 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """What is worth saying of a mail. `sender` is the name, or the address where there is no name.
+    """What is worth saying of a mail.
 
-    `text` is what the mail says, `\\n` between lines, or empty; `stand_in` is then what there is instead.
+    `sender` is the name From gives, or the address where there is no name, or one that poses as another address;
+    `address` the addr-spec. `text` is what the mail says, `\\n` between lines, or empty; `stand_in` is then what there
+    is instead.
     """
 
     sender: str
@@ -44,6 +46,7 @@ class Excerpt:
     stand_in: str
     automatic: bool
     bounce: bool
+    address: str = ""
 
     @property
     def said(self) -> str:
@@ -55,13 +58,19 @@ def excerpt(mail: Mail) -> Excerpt:
     """What an SMS made of this mail would say. Never raises; time is linear in the length of its text."""
     name, address = mail.from_[0] if mail.from_ else ("", "")
     return Excerpt(
-        sender=plain(name or address),
+        sender=plain(_who(name, address)),
         subject=plain(mail.subject),
         text=plain(_text(mail, name)),
         stand_in=mail.stand_in,
         automatic=mail.is_automatic,
         bounce=mail.is_bounce,
+        address=address,
     )
+
+
+def _who(name: str, address: str) -> str:
+    """The name to show: never one that shows another address than the mail's."""
+    return address if address and (not name or ("@" in name and address.lower() not in name.lower())) else name
 
 
 def _text(mail: Mail, name: str) -> str:

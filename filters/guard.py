@@ -1,9 +1,9 @@
 """What stands between a stranger's octets and the parser: a thin copy of the mail, bounded in every direction.
 
 Parsers of mail are recursive, quadratic in places, and keep attachments several times over. So each mail is first read
-once, from left to right, by code that does nothing clever. mail-parser, or whatever follows, sees a thin copy: the
-header fields it is good at, cut to size, and the MIME skeleton. A body that may hold words is set aside, and only its
-number stands in the copy; any other body is left out.
+once, from left to right, by code that does nothing clever. What follows sees a thin copy: the MIME skeleton and the
+subjects, cut to size. A body that may hold words is set aside, and only its number stands in the copy; any other body
+is left out.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ DEPTH, PARTS, TEXT, TEXTS = 16, 100, 256 * 1024, 1024 * 1024
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 _FOLD = re.compile(rb"[\r\n]+[ \t]*|\0")
-_LABEL = re.compile(r"=\?([^?\s]+)\?(?=[bBqQ]\?)")
+_STRAY = re.compile(rb"\r(?!\n)|\0")
 _CHARSET = re.compile(r"charset(?:\*\d*\*?)?\s*=\s*\"?([^\s;\"]*)\"?", re.IGNORECASE)
 _EXTENDED = re.compile(r"(\*\s*=\s*\"?)([^'\";\s]*)(?=')")
 
-_ADDRESSES = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
-_ONCE = frozenset({"date", "message-id", "subject", "mime-version"})
+_ADDRESSES = frozenset({"from", "sender", "reply-to", "to", "cc"})
 _MIME = frozenset({"content-type", "content-transfer-encoding", "content-disposition", "content-id"})
 
 #: Messages that are no mails: fields that a report consists of (RFC 3464, RFC 8098, RFC 6533).
@@ -51,21 +50,23 @@ class Field:
 class Thin:
     """The thin copy of a mail, the header fields of the whole, and whether anything that may matter was left out.
 
-    Where a body of the copy is the decimal number n, the original octets are `bodies[n]`.
+    Where a body of the copy is the decimal number n, the original octets are `bodies[n]`. `clear` says that nothing of
+    the mail's own header was left out, and that no other reader finds another end or other lines in it.
     """
 
     octets: bytes
     fields: tuple[Field, ...]
     bodies: tuple[bytes, ...]
     cut: bool = False
+    clear: bool = True
 
 
 def thin(raw: bytes) -> Thin:
     """Read a mail once and keep what is worth parsing. Never raises; time is linear, the copy at most about 1 MiB."""
     fields, body, cut = _header(raw, 0, len(raw))
-    copy = _Copy(raw, cut=cut)
+    copy = _Copy(raw, cut=cut or sum(len(item.value) for item in fields if item.name in _ADDRESSES) > ADDRESSES)
     copy.entity(fields, body)
-    return Thin(b"".join(copy.out), fields, tuple(copy.bodies), copy.cut)
+    return Thin(b"".join(copy.out), fields, tuple(copy.bodies), copy.cut, not cut and _is_clear(raw, body))
 
 
 @dataclass(slots=True)
@@ -143,18 +144,9 @@ class _Copy:
         return self._text(body)  # no part begins: what there is, is text to a parser
 
     def _fields(self, fields: tuple[Field, ...], described: Message, *, whole: bool) -> None:
-        room, seen = ADDRESSES, set()
-        for item in fields if whole else ():
-            if item.name in _ADDRESSES and room > 0:
-                value = item.value[:room]
-                room -= len(value)
-                self.cut |= len(value) < len(item.value)
-            elif item.name in _ONCE and item.name not in seen:
-                seen.add(item.name)
-                value = item.value[:MIME_FIELD]
-            else:
-                continue
-            self.out.append(f"{item.name}:{_usable_words(value)}\n".encode("ascii", "surrogateescape"))
+        subject = next((item.value for item in fields if item.name == "subject"), None) if whole else None
+        if subject is not None:
+            self.out.append(f"subject:{subject[:MIME_FIELD]}\n".encode("ascii", "surrogateescape"))
         for name, value in described.raw_items():
             self.out.append(f"{name}: {value}\n".encode("ascii", "surrogateescape"))
         self.out.append(b"\n")
@@ -233,18 +225,17 @@ def _header(raw: bytes, start: int, end: int) -> tuple[tuple[Field, ...], int, b
     return tuple(fields), found_end.end() if found_end else end, True
 
 
+def _is_clear(raw: bytes, body: int) -> bool:
+    """Whether the header that ends where the body begins ends with an empty line, and breaks lines with CRLF or LF."""
+    ends = body == len(raw) or raw[max(body - 3, 0) : body].endswith((b"\n\n", b"\n\r\n"))
+    return ends and not raw.startswith(b"From ") and _STRAY.search(raw, 0, body) is None
+
+
 def _mime_value(value: str) -> str:
     """The value of a MIME field, short, with charsets that parsers can look up and know."""
     value = _CHARSET.sub(lambda found: f'charset="{charsets.codec(_last(found[1])) or "us-ascii"}"', value)
     value = _EXTENDED.sub(lambda found: f"{found[1]}{charsets.codec(found[2]) or 'utf-8'}", value)
-    return _usable_words(value)
-
-
-def _usable_words(value: str) -> str:
-    """The value with the charset of every encoded word (RFC 2047) one that Python knows."""
-    if "=?" not in value:
-        return value
-    return _LABEL.sub(lambda found: f"=?{charsets.codec(found[1].partition('*')[0]) or 'utf-8'}?", value)
+    return charsets.known_words(value)
 
 
 def _last(label: str) -> str:

@@ -1,7 +1,7 @@
 """A mail as everything else in the house sees it: decoded, bounded, and never a reason to fail.
 
-The octets go through `filters.guard` into mail-parser; what mail-parser cannot read, the standard library's parser
-reads, and what that cannot, is read as plain text.
+The octets go through `filters.guard` into the standard library's parser; what that cannot read, is read as plain text.
+Addresses and dates are read by mail-parser, which forgives more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from email.message import Message
 from functools import partial
 from typing import TypeVar
 
-import mailparser
+from mailparser.dates import parse_mail_date
 from mailparser.utils import get_addresses
 
 from filters import body, charsets, guard
@@ -30,6 +30,7 @@ logging.getLogger("mailparser").setLevel(logging.CRITICAL + 1)
 log = logging.getLogger(__name__)
 
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,995}>")
+_KEYWORD = re.compile(r"[A-Za-z-]+")
 _OWNER = re.compile(r";\s*owner-email\s*=\s*\"?\s*([^\s\";]+)", re.IGNORECASE)
 _BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
 _ROBOTS = frozenset({"mailer-daemon", "mail-daemon"})
@@ -51,7 +52,8 @@ class Mail:
     without what HTML marks as a signature. Where they are empty, `stand_in` may say what there is instead (`(image)`).
     `invitation` is a line about an event, `note` what somebody wrote beside it; `report` tells what became of another
     mail. `from_` has every mailbox of every From field: more than one is no proof of anybody. `date` is aware UTC, or
-    None. `cut` says that a limit of `filters.guard` was met, so parts of the mail were not looked at.
+    None. `cut` says that a limit of `filters.guard` was met, so parts of the mail were not looked at; `clear` that its
+    header was read whole, and could not be read otherwise.
     """
 
     fields: tuple[guard.Field, ...]
@@ -73,19 +75,19 @@ class Mail:
     attachments: tuple[Attachment, ...]
     size: int
     cut: bool
+    clear: bool
 
     @classmethod
     def read(cls, octets: bytes) -> Mail:
         """The view of these octets. Never raises; time is linear in their number, memory a few times their number."""
         thin = guard.thin(octets)
-        parser = _tried(lambda: mailparser.parse_from_bytes(thin.octets), None)
-        message = parser.message if parser is not None else _tried(lambda: email.message_from_bytes(thin.octets), None)
+        message = _tried(lambda: email.message_from_bytes(thin.octets), None)
         words = _tried(lambda: _words(message, thin), None)
         if words is None:
             plain = _tried(lambda: charsets.many_lines(charsets.decode(b"\n".join(thin.bodies[:1]))), "")
             words = body.Body(plain, plain)
         values = _Values(thin.fields)
-        addresses = {name: _addresses(parser, name, values) for name in ("from", "sender", "reply-to", "to", "cc")}
+        addresses = {name: _addresses(name, values) for name in ("from", "sender", "reply-to", "to", "cc")}
         return cls(
             fields=thin.fields,
             subject=values.first("subject"),
@@ -95,7 +97,7 @@ class Mail:
             to=addresses["to"],
             cc=addresses["cc"],
             message_id=_message_id(values.first("message-id")),
-            date=_tried(lambda: parser.date if parser is not None else None, None),
+            date=_tried(lambda: parse_mail_date(values.written("date")).value, None),
             text=words.text,
             written=words.written,
             stand_in=words.stand_in,
@@ -106,6 +108,7 @@ class Mail:
             attachments=_tried(lambda: listed(message.walk()) if isinstance(message, Message) else (), ()),
             size=len(octets),
             cut=thin.cut,
+            clear=thin.clear,
         )
 
     def header(self, name: str) -> list[str]:
@@ -115,7 +118,8 @@ class Mail:
     @property
     def auto_submitted(self) -> str:
         """The keyword of Auto-Submitted in lower case (RFC 3834 section 5, RFC 5436 section 2.7.1), or empty."""
-        return self._first("auto-submitted").partition(";")[0].strip().lower()
+        found = _KEYWORD.match(self._first("auto-submitted"))
+        return found[0].lower() if found else ""
 
     @property
     def owner_email(self) -> str:
@@ -180,6 +184,9 @@ class _Values:
     def all(self, name: str) -> list[str]:
         return [_value(field.value) for field in self.fields if field.name == name]
 
+    def written(self, name: str) -> str | None:
+        return next((field.value for field in self.fields if field.name == name), None)
+
     def first(self, name: str) -> str:
         return next((_value(field.value) for field in self.fields if field.name == name), "")
 
@@ -194,35 +201,25 @@ def _message_id(value: str) -> str:
     if found:
         return found[0]
     bare = value.strip("<> ")
-    return f"<{bare}>" if "@" in bare and " " not in bare and len(bare) < 996 else ""
+    return f"<{bare}>" if "@" in bare[1:-1] and " " not in bare and len(bare) < 996 else ""
 
 
-def _addresses(parser: mailparser.MailParser | None, name: str, values: _Values) -> tuple[Address, ...]:
+def _addresses(name: str, values: _Values) -> tuple[Address, ...]:
     """The mailboxes of every field of this name, as mail-parser reads them; what it cannot read, as a bare name."""
-    occurrences = [field.value for field in values.fields if field.name == name]
-    if not occurrences:
-        return ()
     found: list[Address] = []
-    if parser is not None and len(occurrences) == 1 and name != "sender" and occurrences[0].isascii():
-        found = _tried(lambda: list(getattr(parser, name.replace("-", "_"))), [])
-    else:
-        room = guard.ADDRESSES
-        for value in occurrences:
-            found += _tried(partial(get_addresses, _octets_read(value[:room]), decode_names=True), [])
-            room = max(room - len(value), 0)
-    clean = tuple((_value(shown), _plain_address(address)) for shown, address in found if address)
-    if clean:
-        return clean
-    shown = _value(occurrences[0])
-    return ((shown, ""),) if shown else ()
+    room = guard.ADDRESSES
+    for field in values.fields:
+        if field.name == name and room > 0:
+            value = charsets.known_words(_octets_read(field.value[:room]))
+            found += _tried(partial(get_addresses, value, decode_names=True), [])
+            room -= len(field.value)
+    clean = tuple((_value(shown), charsets.one_line(address)) for shown, address in found if address)
+    shown = "" if clean else values.first(name)
+    return ((shown, ""),) if shown else clean
 
 
 def _octets_read(value: str) -> str:
     return charsets.decode(value.encode("utf-8", "surrogateescape")) if not value.isascii() else value
-
-
-def _plain_address(address: str) -> str:
-    return charsets.one_line(address)
 
 
 def _words(message: object, thin: guard.Thin) -> body.Body | None:

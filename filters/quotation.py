@@ -149,15 +149,17 @@ def _blocks(lines: list[str]) -> list[tuple[int, int]]:
 def _introduction_start(lines: list[str], quotation: int) -> int:
     """Where "On … wrote:" above a marked quotation begins, or where the quotation itself does."""
     end = paragraphs.last_filled(lines[:quotation])
+    found: int | None = None
     for start in range(end - 1, max(end - _INTRODUCTION_LINES, 0) - 1, -1):
-        if not lines[start].strip():
-            break
         said = _joined(lines[start:end])
-        if len(said) > _INTRODUCTION_LENGTH:
+        if not lines[start].strip() or len(said) > _INTRODUCTION_LENGTH:
             break
-        if _introduces(said):
-            return _above_separator(lines, start)
-    return _above_separator(lines, quotation)
+        # Its last line alone may look like an introduction; the one it is begins with the day.
+        if (found is None or _ON_DAY.match(said)) and _introduces(said):
+            found = start
+            if _ON_DAY.match(said):
+                break
+    return _above_separator(lines, quotation if found is None else found)
 
 
 def _above_separator(lines: list[str], start: int) -> int:

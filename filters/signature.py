@@ -6,8 +6,8 @@ import re
 
 from filters import paragraphs, phrases, quotation
 
-#: How many lines a signature after a bare `--` or after a closing line may have, and how long such a line may be.
-_LINES, _LENGTH = 16, 100
+#: How many lines a signature after a bare `--` may have, or after a closing line, and how long such a line may be.
+_BARE_LINES, _LINES, _LENGTH = 12, 16, 100
 #: Fewest lines of a block of addresses and numbers that is taken off: one telephone number may be the message.
 _BLOCK = 2
 
@@ -64,7 +64,7 @@ def _without_delimited(lines: list[str]) -> list[str]:
 def _is_short(lines: list[str]) -> bool:
     """Whether these lines are few and short, as those of a signature; quoted ones do not count."""
     own = [line for line in quotation.without(lines) if line.strip()]
-    return len(own) <= _LINES and all(len(line) <= 2 * _LENGTH for line in own)
+    return len(own) <= _BARE_LINES and all(len(line) <= 2 * _LENGTH for line in own)
 
 
 def _without_sent_from(lines: list[str]) -> list[str]:

@@ -1,9 +1,7 @@
-"""Accounts, plans and tokens: who Tocsin works for, and what they may change about themselves."""
+"""Accounts and their plans: who Tocsin works for, and what they may change about themselves."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,9 +14,12 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from gateway import credit
 from gateway.failure import RefusedError
+from gateway.message import OPEN
 from gateway.numbers import sms_number
 from gateway.store import schema
 
+#: How passwords are kept: argon2id, 19 MiB, some tens of milliseconds (RFC 9106; parameters as OWASP has them).
+PASSWORDS = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 #: What `account set` may change, and what a value must be.
 TEXT_SOURCES = ("body", "subject", "both")
 #: The most parts a handset puts together again (3GPP TS 23.040 section 9.2.3.24.1).
@@ -45,16 +46,6 @@ class Account:
     cap_hour: int
     cap_day: int
     created: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A bearer token of the HTTP API, without its secret."""
-
-    id: int
-    name: str
-    created: datetime
-    revoked: datetime | None
 
 
 # Plans ---------------------------------------------------------------------------------------------------------------
@@ -98,7 +89,7 @@ def add(
     """A new account with its first period of credit; its id. `settings` are those of `change`."""
     if connection.execute(select(schema.account.c.id).where(schema.account.c.name == _name(name))).first():
         raise RefusedError(f"there is an account {name} already")
-    values = _checked(dict(settings or {}))
+    values = _checked(dict(settings or {}), None)
     values.setdefault("zone", "UTC")
     if plan is not None:
         values["plan_id"] = _plan_id(connection, plan)
@@ -115,23 +106,27 @@ def change(
     connection: Connection,
     name: str,
     *,
+    now: datetime,
     addresses: Sequence[str] | None = None,
     plan: str | None = None,
     password: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> None:
-    """Change what is given; zone and plan act on the allotment from its next period.
+    """Change what is given; zone and plan act on the allotment from the period after the one of `now`.
 
     `settings` keys are columns of the account: mobile, zone, region, language, max_parts, signature, text,
-    transliterate, cap_hour, cap_day. `RefusedError` names what is wrong with a value.
+    transliterate, cap_hour, cap_day; an empty mobile, region or plan is none. `RefusedError` names what is wrong with a
+    value.
     """
     account = find(connection, name)
-    values = _checked(dict(settings or {}))
+    values = _checked(dict(settings or {}), account.region)
     if plan is not None:
-        values["plan_id"] = _plan_id(connection, plan)
+        values["plan_id"] = _plan_id(connection, plan) if plan else None
     if password is not None:
         values["password"] = _hashed(password)
     if values:
+        # Up to now the account was what it was: the periods that have begun are granted before anything changes.
+        credit.save(connection, credit.load(connection, [account.id], now).values())
         connection.execute(update(schema.account).where(schema.account.c.id == account.id).values(**values))
     if addresses is not None:
         connection.execute(delete(schema.address).where(schema.address.c.account_id == account.id))
@@ -139,24 +134,21 @@ def change(
 
 
 def remove(connection: Connection, name: str) -> None:
-    """Erase an account and everything of it. `RefusedError` while a segment of it is on its way to an operator."""
+    """Erase an account and everything of it. `RefusedError` while something of it is on its way to an operator."""
     account = find(connection, name)
-    segment = schema.segment
-    open_now = select(func.count()).where(
-        segment.c.account_id == account.id, segment.c.state.in_(["queued", "held", "submitting", "unknown"])
+    # Whoever takes in a message for it waits here, and then finds no such account any more.
+    connection.execute(
+        select(schema.provision.c.account_id).where(schema.provision.c.account_id == account.id).with_for_update()
     )
-    left: int = connection.execute(open_now).scalar_one()
-    if left:
-        raise RefusedError(
-            f"{name} still has {left} segments that are not settled: cancel them with "
-            f"tocsin queue cancel --account {name}, or wait"
-        )
+    _require_settled(connection, account)
+    segment = schema.segment
     messages = select(schema.message.c.id).where(schema.message.c.account_id == account.id)
     segments = select(segment.c.id).where(segment.c.account_id == account.id)
     for table, column, of in (
         (schema.attempt, schema.attempt.c.segment_id, segments),
         (schema.receipt, schema.receipt.c.segment_id, segments),
         (schema.event, schema.event.c.message_id, messages),
+        (schema.owed, schema.owed.c.message_id, messages),
         (schema.delivery, schema.delivery.c.message_id, messages),
     ):
         connection.execute(delete(table).where(column.in_(of)))
@@ -177,9 +169,24 @@ def remove(connection: Connection, name: str) -> None:
     connection.execute(delete(schema.account).where(schema.account.c.id == account.id))
 
 
+def _require_settled(connection: Connection, account: Account) -> None:
+    segment, chunk = schema.segment, schema.chunk
+    segments: int = connection.execute(
+        select(func.count()).where(
+            segment.c.account_id == account.id, segment.c.state.in_([state.value for state in OPEN])
+        )
+    ).scalar_one()
+    lists: int = connection.execute(select(func.count()).where(chunk.c.account_id == account.id)).scalar_one()
+    if segments or lists:
+        what = f"{segments} segments that are not settled" if segments else "recipients that are not in the queue yet"
+        raise RefusedError(
+            f"{account.name} still has {what}: cancel them with tocsin queue cancel --account {account.name}, or wait"
+        )
+
+
 def find(connection: Connection, name: str) -> Account:
     """The account of this name; `RefusedError` where there is none."""
-    found = _load(connection, schema.account.c.name == name)
+    found = load_where(connection, schema.account.c.name == name)
     if not found:
         raise RefusedError(f"there is no account {name}: tocsin account list shows them all")
     return found[0]
@@ -187,23 +194,45 @@ def find(connection: Connection, name: str) -> Account:
 
 def by_id(connection: Connection, number: int) -> Account | None:
     """The account with this id."""
-    found = _load(connection, schema.account.c.id == number)
+    found = load_where(connection, schema.account.c.id == number)
     return found[0] if found else None
 
 
 def by_address(connection: Connection, address: str) -> Account | None:
     """The account that sends from this mail address, whatever its case."""
     wanted = select(schema.address.c.account_id).where(schema.address.c.address == address.lower())
-    found = _load(connection, schema.account.c.id.in_(wanted))
+    found = load_where(connection, schema.account.c.id.in_(wanted))
     return found[0] if found else None
+
+
+def password_hash(connection: Connection, user: str) -> tuple[int, str | None] | None:
+    """The id and the password's hash of the account a user logs in as: its name, or any of its addresses.
+
+    None for a stranger; a hash of None for an account without a password. A name goes before an address.
+    """
+    account = schema.account
+    statement = select(account.c.id, account.c.password)
+    row = connection.execute(statement.where(account.c.name == user)).first()
+    if row is None:
+        owner = select(schema.address.c.account_id).where(schema.address.c.address == user.lower())
+        row = connection.execute(statement.where(account.c.id.in_(owner))).first()
+    return None if row is None else (row.id, row.password)
+
+
+def replace_password_hash(connection: Connection, number: int, before: str, after: str) -> None:
+    """Keep the same password under newer parameters, unless it was changed meanwhile."""
+    account = schema.account
+    same = (account.c.id == number) & (account.c.password == before)
+    connection.execute(update(account).where(same).values(password=after))
 
 
 def everyone(connection: Connection) -> list[Account]:
     """Every account, by name."""
-    return _load(connection, None)
+    return load_where(connection, None)
 
 
-def _load(connection: Connection, condition: Any) -> list[Account]:
+def load_where(connection: Connection, condition: Any) -> list[Account]:
+    """The accounts a condition on `schema.account` allows, by name; None allows all."""
     account, plan = schema.account, schema.plan
     statement = select(account, plan.c.name.label("plan_name"), plan.c.monthly).join(
         plan, plan.c.id == account.c.plan_id, isouter=True
@@ -259,17 +288,20 @@ def _name(name: str) -> str:
     return name
 
 
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    """The same settings, normalised; `RefusedError` names the first that cannot be."""
+def _checked(settings: dict[str, Any], region: str | None) -> dict[str, Any]:
+    """The same settings, normalised; `RefusedError` names the first that cannot be. `region` is that of now."""
     values = {key: value for key, value in settings.items() if value is not None}
     if "zone" in values:
         _check_zone(values["zone"])
-    if "region" in values:
+    for cleared in ("region", "mobile"):
+        if values.get(cleared) == "":
+            values[cleared] = None
+    if values.get("region") is not None:
         values["region"] = values["region"].upper()
         if values["region"] not in phonenumbers.SUPPORTED_REGIONS:
             raise RefusedError(f"{values['region']} is no region: write two letters as in ISO 3166, such as BE")
-    if "mobile" in values:
-        values["mobile"] = sms_number(values["mobile"], values.get("region"))
+    if values.get("mobile") is not None:
+        values["mobile"] = sms_number(values["mobile"], values.get("region", region))
     if "text" in values and values["text"] not in TEXT_SOURCES:
         raise RefusedError(f"text is {values['text']!r}: choose one of {', '.join(TEXT_SOURCES)}")
     if not 1 <= values.get("max_parts", 1) <= MOST_PARTS:
@@ -290,47 +322,4 @@ def _check_zone(zone: str) -> None:
 def _hashed(password: str) -> str:
     if not password:
         raise RefusedError("the password is empty")
-    return PasswordHasher().hash(password)
-
-
-# Tokens --------------------------------------------------------------------------------------------------------------
-
-
-def add_token(connection: Connection, account: str, name: str, *, now: datetime) -> str:
-    """A new bearer token; the only time its secret is seen."""
-    owner = find(connection, account)
-    secret = "tocsin_" + secrets.token_urlsafe(32)
-    connection.execute(
-        insert(schema.token), {"account_id": owner.id, "name": name, "digest": _digest(secret), "created": now}
-    )
-    return secret
-
-
-def tokens(connection: Connection, account: str) -> list[Token]:
-    """The account's tokens, oldest first."""
-    token = schema.token
-    owner = find(connection, account)
-    rows = connection.execute(select(token).where(token.c.account_id == owner.id).order_by(token.c.id))
-    return [Token(row.id, row.name, row.created, row.revoked) for row in rows]
-
-
-def revoke_token(connection: Connection, account: str, which: str, *, now: datetime) -> None:
-    """Take back a token by its id or its name."""
-    owner = find(connection, account)
-    token = schema.token
-    same = token.c.name == which if not which.isdecimal() else (token.c.id == int(which)) | (token.c.name == which)
-    ours = (token.c.account_id == owner.id) & token.c.revoked.is_(None) & same
-    if not connection.execute(update(token).where(ours).values(revoked=now)).rowcount:
-        raise RefusedError(f"{account} has no token {which} that is still good: tocsin token list {account} shows them")
-
-
-def by_token(connection: Connection, secret: str) -> Account | None:
-    """The account a bearer token speaks for."""
-    token = schema.token
-    wanted = select(token.c.account_id).where(token.c.digest == _digest(secret), token.c.revoked.is_(None))
-    found = _load(connection, schema.account.c.id.in_(wanted))
-    return found[0] if found else None
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
+    return PASSWORDS.hash(password)

@@ -6,12 +6,12 @@ a partial index serves only a query whose text implies its condition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
 from gateway import turns
 from gateway.message import Claimed
@@ -62,6 +62,8 @@ _TAKEN = (
     _segment.c.payload,
     _segment.c.data_coding,
     _segment.c.udhi,
+    _segment.c.concat,
+    _segment.c.reference,
     _segment.c.attempts,
     _segment.c.resent,
     _segment.c.urgent,
@@ -86,7 +88,7 @@ def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Cla
     for claim in claims:
         values = {
             "on_route": claim.route,
-            "at_most": min(claim.limit, MOST),
+            "at_most": max(0, min(claim.limit, MOST)),
             "by_node": claim.node,
             "at_instant": claim.now,
             "now_is": claim.now,
@@ -97,6 +99,13 @@ def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Cla
         answers.append([_claimed(row, claim.now) for row in rows])
     turns.advance(connection, reached)
     return answers
+
+
+def reread(connection: Connection, claim: Claim) -> list[Claimed]:
+    """What a claim got whose COMMIT may or may not have happened: a claim is known by its node, route and instant."""
+    ours = (_segment.c.node == claim.node) & (_segment.c.route == claim.route) & (_segment.c.submitted == claim.now)
+    rows = connection.execute(select(*_TAKEN).where(SUBMITTING, ours).order_by(_segment.c.rank, _segment.c.id))
+    return [_claimed(row, claim.now) for row in rows]
 
 
 def _claimed(row: Any, now: datetime) -> Claimed:
@@ -115,6 +124,8 @@ def _claimed(row: Any, now: datetime) -> Claimed:
         resent=row.resent,
         urgent=row.urgent,
         seconds_left=(row.expires - now).total_seconds(),
+        concat=row.concat,
+        reference=row.reference or 0,
     )
 
 
@@ -152,97 +163,3 @@ def give_turns(connection: Connection, rows: Iterable[Any]) -> None:
     ]
     connection.execute(_RANK, sorted(ranks, key=lambda rank: rank["segment"]))
     order.save()
-
-
-# What was interrupted ------------------------------------------------------------------------------------------------
-
-
-def strand(connection: Connection, now: datetime, waits: Mapping[str, datetime], *, alive: Iterable[int]) -> int:
-    """Make `unknown` what nodes that are gone were submitting; how many segments that were.
-
-    `waits` tells for each route until when a receipt may tell; `alive` are the nodes that still work.
-    """
-    living = sorted(alive)
-    statement = (
-        select(_segment.c.id, _segment.c.message_id, _segment.c.route, _segment.c.attempts, _segment.c.submitted)
-        .where(SUBMITTING, _segment.c.node.not_in(living) if living else SUBMITTING)
-        .order_by(_segment.c.id)
-        .limit(MOST)
-        .with_for_update(skip_locked=True)
-    )
-    rows = connection.execute(statement).all()
-    if not rows:
-        return 0
-    connection.execute(
-        update(_segment)
-        .where(_segment.c.id == bindparam("segment"))
-        .values(state="unknown", due=bindparam("until"), attempts=bindparam("tries"), node=None),
-        [{"segment": row.id, "until": waits.get(row.route, now), "tries": row.attempts + 1} for row in rows],
-    )
-    connection.execute(
-        insert(schema.attempt),
-        [
-            {
-                "segment_id": row.id,
-                "n": row.attempts + 1,
-                "at": row.submitted or now,
-                "answered": None,
-                "route": row.route,
-                "result": "unknown",
-                "code": "",
-                "detail": "the daemon stopped before the answer was recorded",
-            }
-            for row in rows
-        ],
-    )
-    return len(rows)
-
-
-def resend_unknown(
-    connection: Connection, now: datetime, resend: Iterable[str]
-) -> tuple[int, frozenset[str], datetime | None]:
-    """What has waited long enough for a receipt: queued again and marked on routes that `resend`, parked on others.
-
-    How many were looked at, which routes have work now, and when to look again (None: nothing waits).
-    """
-    again = frozenset(resend)
-    rows = connection.execute(
-        select(
-            _segment.c.id,
-            _segment.c.message_id,
-            _segment.c.route,
-            _segment.c.account_id,
-            _segment.c.urgent,
-            _segment.c.expires,
-        )
-        .where(UNKNOWN, _segment.c.due <= now)
-        .order_by(_segment.c.id)
-        .limit(MOST)
-        .with_for_update(skip_locked=True)
-    ).all()
-    # Never past its validity: what is too late to say again stays unknown, for the operator.
-    sent = [row for row in rows if row.route in again and row.expires > now]
-    chosen = {row.id for row in sent}
-    parked = [row.id for row in rows if row.id not in chosen]
-    if parked:
-        connection.execute(update(_segment).where(_segment.c.id.in_(parked)).values(due=None))
-    if sent:
-        connection.execute(
-            update(_segment).where(_segment.c.id.in_(sorted(chosen))).values(state="queued", resent=True, due=None)
-        )
-        give_turns(connection, sent)
-        connection.execute(
-            insert(schema.event),
-            [
-                {
-                    "message_id": row.message_id,
-                    "segment_id": row.id,
-                    "at": now,
-                    "what": "resent",
-                    "detail": "the answer was lost and no receipt told; it may arrive twice, it is charged once",
-                }
-                for row in sent
-            ],
-        )
-    earliest = connection.execute(select(func.min(_segment.c.due)).where(UNKNOWN)).scalar()
-    return len(rows), frozenset(row.route for row in sent), earliest

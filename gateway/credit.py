@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -186,7 +186,7 @@ def month_end(now: datetime, zone: ZoneInfo) -> datetime:
     """The first instant of the next calendar month in this zone, in UTC."""
     local = now.astimezone(zone)
     year, month = (local.year + 1, 1) if local.month == 12 else (local.year, local.month + 1)
-    return datetime(year, month, 1, tzinfo=zone).astimezone(now.tzinfo)
+    return datetime(year, month, 1, tzinfo=zone).astimezone(UTC)
 
 
 def next_month(starts: datetime, zone: ZoneInfo) -> datetime:

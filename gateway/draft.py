@@ -7,7 +7,7 @@ What it returns is what `gateway.intake` stores.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway import routing, text
@@ -17,11 +17,16 @@ from gateway.message import Channel, Origin
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One address of one channel; `name` is what was written, where that was not the address."""
+    """One address of one channel; `name` is what was written, where that was not the address.
+
+    `once` are keys (SHA-256) that another message of the account must not have used: what a mail that anybody could
+    send again is known by.
+    """
 
     channel: Channel
     address: str
     name: str = ""
+    once: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Request:
 
     `key` is the request's identity within the account (invariant I3), at most 64 octets, None for none; `content` the
     SHA-256 of what it may only be used for (idempotency keys), None where a copy adds its new recipients instead.
+    `flash` asks handsets to show it at once and keep nothing (message class 0, 3GPP TS 23.038 clause 4).
     """
 
     account: int
@@ -42,6 +48,7 @@ class Request:
     at: datetime | None = None
     validity: timedelta | None = None
     urgent: bool = False
+    flash: bool = False
     automatic: bool = False
     report_to: str | None = None
     dsn: str | None = None
@@ -85,6 +92,11 @@ class Draft:
         """How many segments this leg has."""
         return len(self.ways[leg.route].cut.parts)
 
+    @property
+    def segments(self) -> int:
+        """How many segments there are in all."""
+        return sum(map(self.parts, self.legs))
+
     def units(self, legs: Iterable[Leg]) -> int:
         """What these legs cost."""
         return sum(leg.price * self.parts(leg) for leg in legs)
@@ -99,6 +111,7 @@ def prepare(
     transliterate: bool,
 ) -> Draft:
     """The draft of a request. `RefusedError` says which recipient or what of the text cannot be sent, and why."""
+    request = _storable(request)
     due = max(request.at, now) if request.at is not None else now
     legs: dict[tuple[Channel, str], Leg] = {}
     ways: dict[str, Way] = {}
@@ -131,8 +144,28 @@ def route_for(routes: Sequence[routing.Route], channel: Channel, address: str) -
     raise RefusedError(f"no route takes {address}: {why}{hint}", smtp="550 5.1.2")
 
 
+def _storable(request: Request) -> Request:
+    """The same request in characters every database can keep: no NUL, no surrogate that stands alone."""
+    return replace(
+        request,
+        recipients=tuple(
+            one if _kept(one.name) == one.name else replace(one, name=_kept(one.name)) for one in request.recipients
+        ),
+        text=_kept(request.text),
+        subject=_kept(request.subject),
+        report_to=None if request.report_to is None else _kept(request.report_to),
+        dsn=None if request.dsn is None else _kept(request.dsn),
+    )
+
+
+def _kept(written: str) -> str:
+    if written.isascii() and "\0" not in written:
+        return written
+    return written.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def _cut(request: Request, route: routing.Route, *, max_parts: int, transliterate: bool) -> text.Cut:
-    cut = text.cut(request.text, concat=route.concat, transliterate=transliterate)
+    cut = text.cut(request.text, concat=route.concat, transliterate=transliterate, flash=request.flash)
     if len(cut.parts) > max_parts:
         raise RefusedError(
             f"the text needs {len(cut.parts)} SMS, this account allows {max_parts}: make it shorter", smtp="552 5.3.4"

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, delete, select
 
 from gateway import credit, text, turns
 from gateway.draft import Draft, Leg, Recipient, Request, Way
-from gateway.intake import EXPANSION, Filler, Rows, current_holds
+from gateway.intake import EXPANSION, Filler, Rows, current_holds, long_addresses
 from gateway.message import Channel, Origin
+from gateway.references import References
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
 
@@ -34,12 +35,13 @@ def expand_next(connection: Connection, identifiers: Identifiers) -> Expanded | 
     chunk = connection.execute(_NEXT).one_or_none()
     if chunk is None:
         return None
-    draft = _draft(connection, chunk.message_id, chunk.recipients)
+    draft = draft_of(connection, chunk.message_id, chunk.recipients)
     order = turns.Turns(connection, ((route, chunk.account_id) for route in draft.ways))
     wanted = sum(1 + draft.parts(leg) for leg in draft.legs)
     holds = current_holds(connection, [chunk.account_id])
     rows = Rows()
-    filler = Filler(draft, rows, order, holds, iter(identifiers.take(connection, wanted)))
+    references = References(connection, long_addresses([draft]))
+    filler = Filler(draft, rows, order, holds, iter(identifiers.take(connection, wanted)), references)
     filler.add_deliveries(chunk.message_id, draft.legs, credit.Reserved(chunk.units, chunk.allotment, chunk.period))
     connection.execute(delete(_chunk).where(_chunk.c.message_id == chunk.message_id, _chunk.c.n == chunk.n))
     rows.write(connection)
@@ -48,7 +50,7 @@ def expand_next(connection: Connection, identifiers: Identifiers) -> Expanded | 
     return Expanded(chunk.message_id, len(draft.legs), frozenset(draft.ways))
 
 
-def _draft(connection: Connection, message: int, packed: str) -> Draft:
+def draft_of(connection: Connection, message: int, packed: str) -> Draft:
     """The draft of one chunk, as it was at intake: the text is cut again in the same way."""
     row = connection.execute(select(_message).where(_message.c.id == message)).one()
     content = json.loads(packed)
@@ -58,12 +60,12 @@ def _draft(connection: Connection, message: int, packed: str) -> Draft:
     ]
     ways = {
         name: Way(
-            text.cut(row.text, concat=concat, transliterate=transliterate),
+            text.cut(row.text, concat=concat, transliterate=transliterate, flash=bool(flash)),
             concat,
             transliterate,
             datetime.fromisoformat(expires),
         )
-        for name, (concat, transliterate, expires) in content["ways"].items()
+        for name, (concat, transliterate, expires, *flash) in content["ways"].items()
     }
     request = Request(
         account=row.account_id,

@@ -7,17 +7,21 @@ Who comes again with the same key gets the message that stands; recipients that 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, case, insert, select, tuple_, update
 
 from gateway import credit
 from gateway.draft import Draft, Leg, Recipient
 from gateway.failure import RefusedError
+from gateway.references import References
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
+from gateway.text import Cut
 from gateway.turns import Turns
 
 #: Above this many recipients a message is stored with a compact list, which a background job expands.
@@ -44,30 +48,39 @@ class KeyUsedError(RefusedError):
     """An idempotency key came back with other content."""
 
 
+class UsedBeforeError(RefusedError):
+    """A mail that came before with other words: somebody sends a copy."""
+
+
 _seen, _delivery, _message = schema.seen, schema.delivery, schema.message
 
 _SEEN = select(_seen).where(tuple_(_seen.c.account_id, _seen.c.key).in_(bindparam("keys", expanding=True)))
 _STANDING = select(_delivery.c.message_id, _delivery.c.channel, _delivery.c.address).where(
     _delivery.c.message_id.in_(bindparam("messages", expanding=True))
 )
-_UNEXPANDED = select(schema.chunk.c.message_id, schema.chunk.c.recipients).where(
+_UNEXPANDED = select(schema.chunk.c.message_id, schema.chunk.c.n, schema.chunk.c.recipients).where(
     schema.chunk.c.message_id.in_(bindparam("messages", expanding=True))
 )
 _HOLDS = select(schema.hold.c.kind, schema.hold.c.name)
+_until = bindparam("until", type_=schema.Instant())
 _MORE = (
     update(_message)
     .where(_message.c.id == bindparam("message"))
-    .values(recipients=_message.c.recipients + bindparam("more"))
+    .values(
+        recipients=_message.c.recipients + bindparam("more"),
+        expires=case((_message.c.expires < _until, _until), else_=_message.c.expires),
+    )
 )
 
 
 @dataclass(slots=True)
 class _Standing:
-    """A message a key leads to: its recipients so far."""
+    """A message a key leads to: its recipients so far, and the number of its next chunk."""
 
     id: int
     content: bytes | None
     identities: set[tuple[str, str]]
+    chunks: int = 0
 
 
 @dataclass(slots=True)
@@ -76,6 +89,7 @@ class Rows:
 
     message: list[dict[str, Any]] = field(default_factory=list)
     seen: list[dict[str, Any]] = field(default_factory=list)
+    event: list[dict[str, Any]] = field(default_factory=list)
     delivery: list[dict[str, Any]] = field(default_factory=list)
     segment: list[dict[str, Any]] = field(default_factory=list)
     chunk: list[dict[str, Any]] = field(default_factory=list)
@@ -86,6 +100,7 @@ class Rows:
         for table, rows in (
             (schema.chunk, self.chunk),
             (schema.delivery, self.delivery),
+            (schema.event, self.event),
             (schema.message, self.message),
             (schema.seen, self.seen),
             (schema.segment, self.segment),
@@ -103,17 +118,20 @@ def submit_many(
     now = max(draft.created for draft in drafts)
     purses = credit.load(connection, (draft.request.account for draft in drafts), now)
     standing = _load_standing(connection, drafts)
+    spent = _load_spent(connection, drafts)
     holds = current_holds(connection, purses)
+    # A long list of which most is known already has few recipients left: then it is not compact any more.
     turns = Turns(
         connection,
         (
             (route, draft.request.account)
             for draft in drafts
-            for route in ((EXPANSION,) if _compact(draft) else draft.ways)
+            for route in ((EXPANSION, *draft.ways) if _compact(draft) else draft.ways)
         ),
     )
-    need = sum(1 + len(draft.legs) + sum(map(draft.parts, draft.legs)) for draft in drafts if not _compact(draft))
-    ids = iter(identifiers.take(connection, need + sum(map(_compact, drafts))))
+    need = sum(1 if _compact(draft) else 1 + len(draft.legs) + draft.segments for draft in drafts)
+    ids = identifiers.supply(connection, need)
+    references = References(connection, long_addresses(drafts))
     rows = Rows()
     answers: list[Taken | RefusedError] = []
     for draft in drafts:
@@ -122,8 +140,8 @@ def submit_many(
             answers.append(RefusedError("this account does not exist any more"))
             continue
         try:
-            filler = Filler(draft, rows, turns, holds, ids)
-            answers.append(_submit(filler, purse, standing))
+            filler = Filler(draft, rows, turns, holds, ids, references)
+            answers.append(_submit(filler, purse, standing, spent))
         except RefusedError as refused:
             answers.append(refused)
     rows.write(connection)
@@ -132,28 +150,43 @@ def submit_many(
     return answers
 
 
+def long_addresses(drafts: Iterable[Draft]) -> Iterator[str]:
+    """The numbers that get a message of several parts."""
+    return (leg.recipient.address for draft in drafts for leg in draft.legs if draft.parts(leg) > 1)
+
+
 def _compact(draft: Draft) -> bool:
     return len(draft.legs) > COMPACT
 
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """What the operator holds: routes by name, accounts by id."""
+    """What the operator holds: routes by name, accounts and messages by id."""
 
     routes: frozenset[str]
     accounts: frozenset[int]
+    messages: frozenset[int] = frozenset()
+
+    def why(self, route: str, account: int, message: int) -> str | None:
+        """What of these is held, in words; None where nothing is."""
+        if route in self.routes:
+            return f"route {route} is held"
+        if account in self.accounts:
+            return "the account is held"
+        return "the message is held" if message in self.messages else None
 
 
 def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
     """The standing holds, as far as they concern these accounts."""
     rows = connection.execute(_HOLDS).all()
     routes = frozenset(row.name for row in rows if row.kind == "route")
+    messages = frozenset(int(row.name) for row in rows if row.kind == "message")
     names = [row.name for row in rows if row.kind == "account"]
     if not names:
-        return Holds(routes, frozenset())
+        return Holds(routes, frozenset(), messages)
     account = schema.account
     held = select(account.c.id).where(account.c.id.in_(list(accounts)), account.c.name.in_(names))
-    return Holds(routes, frozenset(connection.execute(held).scalars()))
+    return Holds(routes, frozenset(connection.execute(held).scalars()), messages)
 
 
 def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[int, bytes], _Standing]:
@@ -171,11 +204,26 @@ def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tupl
             by_message[row.message_id].identities.add((row.channel, row.address))
         for unexpanded in connection.execute(_UNEXPANDED, wanted):
             legs = json.loads(unexpanded.recipients)["legs"]
-            by_message[unexpanded.message_id].identities.update((leg[0], leg[1]) for leg in legs)
+            known = by_message[unexpanded.message_id]
+            known.identities.update((leg[0], leg[1]) for leg in legs)
+            known.chunks = max(known.chunks, unexpanded.n + 1)
     return found
 
 
-def _submit(filler: Filler, purse: credit.Purse, standing: dict[tuple[int, bytes], _Standing]) -> Taken:
+def _load_spent(connection: Connection, drafts: Sequence[Draft]) -> set[tuple[int, bytes]]:
+    """The keys of recipients that were used before."""
+    keys = {(d.request.account, key) for d in drafts for leg in d.legs for key in leg.recipient.once}
+    if not keys:
+        return set()
+    return {(row.account_id, row.key) for row in connection.execute(_SEEN, {"keys": sorted(keys)})}
+
+
+def _submit(
+    filler: Filler,
+    purse: credit.Purse,
+    standing: dict[tuple[int, bytes], _Standing],
+    spent: set[tuple[int, bytes]],
+) -> Taken:
     request = filler.draft.request
     known = standing.get((request.account, request.key)) if request.key is not None else None
     legs: Sequence[Leg] = filler.draft.legs
@@ -185,6 +233,9 @@ def _submit(filler: Filler, purse: credit.Purse, standing: dict[tuple[int, bytes
         legs = [leg for leg in legs if (leg.recipient.channel, leg.recipient.address) not in known.identities]
         if not legs:
             return Taken(known.id, seen=True, units=0)
+    once = {(request.account, key) for leg in legs for key in leg.recipient.once}
+    if not once.isdisjoint(spent):
+        raise UsedBeforeError("this mail came before, with other words: a copy of it is not sent", smtp="550 5.7.1")
     message = known.id if known is not None else next(filler.ids)
     units = filler.draft.units(legs)
     now = filler.draft.created
@@ -195,16 +246,22 @@ def _submit(filler: Filler, purse: credit.Purse, standing: dict[tuple[int, bytes
         message=message,
         reason=f"{len(legs)} recipients" if legs[1:] else "",
     )
+    for account, key in sorted(once):
+        spent.add((account, key))
+        filler.add_key(message, key, None)
     if known is None:
         filler.add_message(message, len(legs))
         if request.key is not None:
             known = standing[request.account, request.key] = _Standing(message, request.content, set())
     else:
-        filler.rows.more.append({"message": message, "more": len(legs)})
+        filler.rows.more.append({"message": message, "more": len(legs), "until": filler.expires})
     if known is not None:
         known.identities.update((leg.recipient.channel, leg.recipient.address) for leg in legs)
     if len(legs) > COMPACT:
-        filler.add_chunks(message, legs, reserved)
+        first = known.chunks if known is not None else 0
+        count = filler.add_chunks(message, legs, reserved, first=first)
+        if known is not None:
+            known.chunks = first + count
         return Taken(message, seen=False, units=units)
     deliveries = filler.add_deliveries(message, legs, reserved)
     return Taken(message, seen=False, units=units, deliveries=tuple(deliveries))
@@ -219,6 +276,12 @@ class Filler:
     turns: Turns
     holds: Holds
     ids: Iterator[int]
+    references: References
+
+    @property
+    def expires(self) -> datetime:
+        """When the last of its segments is over."""
+        return max(way.expires for way in self.draft.ways.values())
 
     def add_message(self, message: int, recipients: int) -> None:
         request = self.draft.request
@@ -231,7 +294,7 @@ class Filler:
                 "subject": request.subject,
                 "text": request.text,
                 "at": request.at,
-                "expires": max(way.expires for way in self.draft.ways.values()),
+                "expires": self.expires,
                 "urgent": request.urgent,
                 "automatic": request.automatic,
                 "report_to": request.report_to,
@@ -240,21 +303,26 @@ class Filler:
             }
         )
         if request.key is not None:
-            self.rows.seen.append(
-                {
-                    "account_id": request.account,
-                    "key": request.key,
-                    "message_id": message,
-                    "content": request.content,
-                    "created": self.draft.created,
-                }
-            )
+            self.add_key(message, request.key, request.content)
+
+    def add_key(self, message: int, key: bytes, content: bytes | None) -> None:
+        """Remember what must not be taken twice (invariant I3)."""
+        self.rows.seen.append(
+            {
+                "account_id": self.draft.request.account,
+                "key": key,
+                "message_id": message,
+                "content": content,
+                "created": self.draft.created,
+            }
+        )
 
     def add_deliveries(
         self, message: int, legs: Sequence[Leg], reserved: credit.Reserved
     ) -> list[tuple[int, Recipient, int]]:
         allotment = reserved.allotment
         added = []
+        held_back: Counter[str] = Counter()
         for leg in legs:
             delivery = next(self.ids)
             way = self.draft.ways[leg.route]
@@ -269,9 +337,16 @@ class Filler:
                 }
             )
             parts = len(cut.parts)
-            state, rank = self._place(leg.route, parts)
-            for n, payload in enumerate(cut.payloads(delivery)):
-                drawn = min(leg.price, allotment)
+            held = self.holds.why(leg.route, self.draft.request.account, message)
+            state, rank = ("held", None) if held is not None else ("queued", self._rank(leg.route, parts))
+            if held is not None:
+                held_back[held] += parts
+            reference = self._reference(leg, cut, delivery)
+            payloads = cut.payloads(reference or 0)
+            # In one piece, for message_payload, it is still charged as the segments a handset counts.
+            price = leg.price * (parts // len(payloads))
+            for n, payload in enumerate(payloads):
+                drawn = min(price, allotment)
                 allotment -= drawn
                 self.rows.segment.append(
                     {
@@ -280,7 +355,7 @@ class Filler:
                         "message_id": message,
                         "account_id": self.draft.request.account,
                         "n": n + 1,
-                        "parts": parts,
+                        "parts": len(payloads),
                         "channel": leg.recipient.channel.value,
                         "address": leg.recipient.address,
                         "route": leg.route,
@@ -291,8 +366,10 @@ class Filler:
                         "attempts": 0,
                         "payload": payload,
                         "data_coding": cut.data_coding,
-                        "udhi": parts > 1,
-                        "units": leg.price,
+                        "udhi": cut.udhi,
+                        "concat": cut.concat if parts > 1 else "",
+                        "reference": reference,
+                        "units": price,
                         "allotment": drawn,
                         "period": reserved.period if drawn else None,
                         "urgent": self.draft.request.urgent,
@@ -300,22 +377,31 @@ class Filler:
                     }
                 )
             added.append((delivery, leg.recipient, parts))
+        for why, count in held_back.items():
+            detail = f"{count} segment{'s' if count != 1 else ''}: {why}"
+            event = {"message_id": message, "segment_id": None, "at": self.draft.created, "what": "held"}
+            self.rows.event.append({**event, "detail": detail})
         return added
 
-    def _place(self, route: str, parts: int) -> tuple[str, int | None]:
-        """The state a new segment begins in, and the first rank where it is ready."""
-        request = self.draft.request
-        if route in self.holds.routes or request.account in self.holds.accounts:
-            return "held", None
-        if self.draft.due is not None:
-            return "queued", None
-        return "queued", self.turns.take(route, request.account, parts, urgent=request.urgent)
+    def _reference(self, leg: Leg, cut: Cut, delivery: int) -> int | None:
+        """What ties the parts of this delivery together; None where nothing has to."""
+        if len(cut.parts) == 1 or cut.concat == "payload":
+            return None
+        return self.references.take(leg.recipient.address, delivery, bits=8 if cut.concat == "udh8" else 16)
 
-    def add_chunks(self, message: int, legs: Sequence[Leg], reserved: credit.Reserved) -> None:
+    def _rank(self, route: str, parts: int) -> int | None:
+        """The first rank of new segments; none where they wait for their time."""
+        request = self.draft.request
+        if self.draft.due is not None:
+            return None
+        return self.turns.take(route, request.account, parts, urgent=request.urgent)
+
+    def add_chunks(self, message: int, legs: Sequence[Leg], reserved: credit.Reserved, *, first: int) -> int:
+        """A compact list in chunks, numbered from `first`; how many."""
         allotment = reserved.allotment
         request = self.draft.request
         count = -(-len(legs) // CHUNK)
-        first = self.turns.take(EXPANSION, request.account, count, urgent=request.urgent)
+        rank = self.turns.take(EXPANSION, request.account, count, urgent=request.urgent)
         for n in range(count):
             some = legs[n * CHUNK : (n + 1) * CHUNK]
             units = self.draft.units(some)
@@ -324,24 +410,26 @@ class Filler:
             self.rows.chunk.append(
                 {
                     "message_id": message,
-                    "n": n,
+                    "n": first + n,
                     "account_id": request.account,
-                    "rank": first + n,
+                    "rank": rank + n,
                     "units": units,
                     "allotment": drawn,
                     "period": reserved.period if drawn else None,
                     "recipients": pack(self.draft, some),
                 }
             )
+        return count
 
 
 def pack(draft: Draft, legs: Sequence[Leg]) -> str:
     """The compact form of some legs, with all that their expansion needs beside the message's row."""
     names = sorted({leg.route for leg in legs})
     ways = {name: draft.ways[name] for name in names}
+    flash = [True] if draft.request.flash else []
     return json.dumps(
         {
-            "ways": {name: [w.concat, w.transliterate, w.expires.isoformat()] for name, w in ways.items()},
+            "ways": {name: [w.concat, w.transliterate, w.expires.isoformat(), *flash] for name, w in ways.items()},
             "legs": [
                 [leg.recipient.channel, leg.recipient.address, leg.recipient.name, leg.route, leg.price] for leg in legs
             ],

@@ -66,7 +66,7 @@ CHANGES: Mapping[State, frozenset[State]] = MappingProxyType(
 )
 
 #: The order in which segments' states decide what their delivery is called.
-_PRECEDENCE: tuple[State, ...] = (
+PRECEDENCE: tuple[State, ...] = (
     State.SUBMITTING,
     State.QUEUED,
     State.HELD,
@@ -109,7 +109,7 @@ def delivery_state(states: Iterable[State]) -> State:
     A delivery that has no segment yet (its message is still being expanded) is queued.
     """
     present = set(states)
-    return next((state for state in _PRECEDENCE if state in present), State.QUEUED)
+    return next((state for state in PRECEDENCE if state in present), State.QUEUED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,10 @@ class Claimed:
     """One segment taken from the queue: everything a transport needs to say it, and nothing it must look up.
 
     `payload` is the exact `short_message` of an SMS (user data header included, GSM 7-bit unpacked, one septet an
-    octet), at most 140 octets in UCS-2 or 160 in GSM 7-bit. `seconds_left` counts down to the end of the validity.
+    octet), at most 140 octets in UCS-2 or 160 in GSM 7-bit. `concat` is how parts are tied together (`udh8`, `udh16`,
+    whose header is in the payload, `sar`, whose fields the link adds, with `reference`, `n` and `of`; `payload`, where
+    the whole text is in one piece for message_payload), empty for a message of one part. `seconds_left` counts down to
+    the end of the validity.
     """
 
     id: int
@@ -134,3 +137,5 @@ class Claimed:
     resent: bool
     urgent: bool
     seconds_left: float
+    concat: str = ""
+    reference: int = 0

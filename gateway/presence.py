@@ -46,7 +46,14 @@ def clock(connection: Connection) -> datetime:
 
 
 def arrive(connection: Connection, identifiers: Identifiers) -> int:
-    """Register this process as a node; its number."""
+    """Register this process as a node; its number.
+
+    One daemon at a time works on an SQLite file (the lock of `serve`): whoever else is registered there is dead, and
+    what it had in flight need not wait for its lease to run out.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.execute(delete(_component))
+        connection.execute(delete(_node))
     number = identifiers.take(connection, 1)[0]
     return_as(connection, number)
     return number

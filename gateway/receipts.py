@@ -1,23 +1,30 @@
 """What the operator says later about the handset: receipts matched to what was accepted, orphans kept.
 
-A receipt is matched by the id the SMS centre gave and by its number. One that matches nothing is kept as an orphan:
-it may have overtaken its own submit_sm_resp, and is looked at again when that is recorded.
+A receipt is matched by the id the SMS centre gave, in whatever form it comes back, and by its number. One that matches
+no id may tell of a segment whose answer was lost. What matches nothing is kept as an orphan: it may have overtaken its
+own submit_sm_resp, and is looked at again when that is recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from gateway import settlement
+from gateway.claims import UNKNOWN
 from gateway.message import State, may_become
+from gateway.peer_ids import fold, folded_forms
 from gateway.store import schema
 from gateway.transports.base import Incoming, Outcome, Receipt, ReceiptState, Result
 
 _segment, _receipt = schema.segment, schema.receipt
+
+#: How far a receipt's submit date may be from the write, in seconds; quarters of an hour are a matter of zone.
+_SLACK, _QUARTER, _FARTHEST_ZONE = 120, 900, 14 * 3600
 
 #: What a receipt's state makes of an accepted segment; the others are only noted.
 MEANS: Mapping[ReceiptState, State] = {
@@ -37,26 +44,28 @@ class Receive:
     now: datetime
 
 
+_COLUMNS = (*settlement.COLUMNS, _segment.c.address, _segment.c.peer_id, _segment.c.peer_key)
 _CANDIDATES = (
-    select(_segment.c.id, _segment.c.route, _segment.c.peer_id, _segment.c.address, _segment.c.state)
+    select(*_COLUMNS)
     .where(
         _segment.c.route.in_(bindparam("routes", expanding=True)),
-        _segment.c.peer_id.is_not(None),
-        _segment.c.peer_id.in_(bindparam("ids", expanding=True)),
+        _segment.c.peer_key.is_not(None),
+        _segment.c.peer_key.in_(bindparam("keys", expanding=True)),
     )
+    .order_by(_segment.c.id)
+    .with_for_update()
+)
+_UNKNOWN = (
+    select(*_COLUMNS)
+    .where(UNKNOWN, _segment.c.address.in_(bindparam("addresses", expanding=True)))
     .order_by(_segment.c.id)
     .with_for_update()
 )
 _ORPHANS = (
     select(_receipt)
-    .where(_receipt.c.segment_id.is_(None), _receipt.c.peer_id.in_(bindparam("ids", expanding=True)))
+    .where(_receipt.c.segment_id.is_(None), _receipt.c.peer_key.in_(bindparam("keys", expanding=True)))
     .order_by(_receipt.c.id)
     .with_for_update()
-)
-_MOVE = (
-    update(_segment)
-    .where(_segment.c.id == bindparam("segment"))
-    .values(state=bindparam("to_state"), finished=bindparam("to_finished"))
 )
 _ADOPT = update(_receipt).where(_receipt.c.id == bindparam("orphan")).values(segment_id=bindparam("segment"))
 
@@ -66,57 +75,68 @@ def receive_many(connection: Connection, receives: Sequence[Receive]) -> list[in
 
     A final state stays: a later receipt that says otherwise is kept with the segment and changes nothing.
     """
-    candidates = _candidates(connection, ((r.receipt.route, r.receipt.id) for r in receives if r.receipt.id))
+    book = settlement.Book(max(receive.now for receive in receives))
+    known = _candidates(connection, ((receive.receipt.route, receive.receipt.id) for receive in receives))
+    found = [_match(known, receive.receipt.route, receive.receipt.id, receive.receipt.to, book) for receive in receives]
+    lost = _unknown(connection, [one.receipt for one, row in zip(receives, found, strict=True) if row is None])
     rows: list[dict[str, Any]] = []
-    moves: dict[int, dict[str, Any]] = {}
-    answers: list[int | None] = []
-    for receive in receives:
-        receipt = receive.receipt
-        found = _match(candidates.get((receipt.route, receipt.id), ()), receipt.to, moves)
-        if found is not None:
-            _move(found, receipt.state, receive.now, moves)
-        answers.append(None if found is None else found.id)
-        rows.append(_row(receive, answers[-1]))
+    for n, receive in enumerate(receives):
+        row = found[n] or _told(receive.receipt, lost, book)
+        if row is not None:
+            found[n] = row
+            _move(row, receive.receipt, book)
+        rows.append(_row(receive, None if row is None else row.id))
     connection.execute(insert(_receipt), rows)
-    _write(connection, moves)
-    return answers
+    book.write(connection)
+    return [None if row is None else row.id for row in found]
 
 
 def adopt_orphans(connection: Connection, outcomes: Iterable[Outcome], now: datetime) -> int:
     """Match receipts that came before the answers they belong to; how many. Called with what was just accepted."""
-    ids = sorted({outcome.peer_id for outcome in outcomes if outcome.result == Result.ACCEPTED and outcome.peer_id})
-    orphans = connection.execute(_ORPHANS, {"ids": ids}).all() if ids else ()
+    accepted = {one.peer_id for one in outcomes if one.result == Result.ACCEPTED and one.peer_id}
+    keys = sorted({form for written in accepted for form in folded_forms(written)})
+    orphans = connection.execute(_ORPHANS, {"keys": keys}).all() if keys else ()
     if not orphans:
         return 0
-    candidates = _candidates(connection, ((orphan.route, orphan.peer_id) for orphan in orphans))
-    moves: dict[int, dict[str, Any]] = {}
+    known = _candidates(connection, ((orphan.route, orphan.peer_id) for orphan in orphans))
+    book = settlement.Book(now)
     adopted = []
     for orphan in orphans:
-        found = _match(candidates.get((orphan.route, orphan.peer_id), ()), orphan.address, moves)
-        if found is not None:
-            _move(found, ReceiptState(orphan.state), now, moves)
-            adopted.append({"orphan": orphan.id, "segment": found.id})
+        row = _match(known, orphan.route, orphan.peer_id, orphan.address, book)
+        if row is not None:
+            receipt = Receipt(orphan.route, orphan.peer_id, orphan.address, orphan.sender, ReceiptState(orphan.state))
+            _move(row, receipt, book)
+            adopted.append({"orphan": orphan.id, "segment": row.id})
     if adopted:
         connection.execute(_ADOPT, adopted)
-    _write(connection, moves)
+    book.write(connection)
     return len(adopted)
 
 
+# By the id -----------------------------------------------------------------------------------------------------------
+
+
 def _candidates(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
-    pairs = set(wanted)
-    found: dict[tuple[str, str], list[Any]] = {}
+    pairs = {(route, written) for route, written in wanted if written}
+    known: dict[tuple[str, str], list[Any]] = {}
     if pairs:
-        values = {"routes": sorted({route for route, _ in pairs}), "ids": sorted({one for _, one in pairs})}
-        for row in connection.execute(_CANDIDATES, values):
-            found.setdefault((row.route, row.peer_id), []).append(row)
-    return found
+        keys = sorted({form for _, written in pairs for form in folded_forms(written)})
+        for row in connection.execute(_CANDIDATES, {"routes": sorted({route for route, _ in pairs}), "keys": keys}):
+            known.setdefault((row.route, row.peer_key), []).append(row)
+    return known
 
 
-def _match(candidates: Sequence[Any], number: str, moves: Mapping[int, Any]) -> Any | None:
-    """The segment meant: same number, and rather one that still waits for its receipt than one that has it."""
-    same = [row for row in candidates if not number or same_number(row.address, number)]
-    waiting = [row for row in same if row.state == State.ACCEPTED and row.id not in moves]
-    return (waiting or same or [None])[0]
+def _match(
+    known: Mapping[tuple[str, str], Sequence[Any]], route: str, written: str, number: str, book: settlement.Book
+) -> Any | None:
+    """The segment meant: the same number, the id as it was written before any other form of it, and rather one that
+    still waits for its receipt than one that has it."""
+    if not written:
+        return None
+    rows = [row for form in folded_forms(written) for row in known.get((route, form), ())]
+    same = [row for row in rows if not number or same_number(row.address, number)]
+    same.sort(key=lambda row: (row.peer_id != written, row.state != State.ACCEPTED or row.id in book.changes))
+    return same[0] if same else None
 
 
 def same_number(ours: str, theirs: str) -> bool:
@@ -124,15 +144,62 @@ def same_number(ours: str, theirs: str) -> bool:
     return ours.lstrip("+0") == theirs.lstrip("+0")
 
 
-def _move(row: Any, state: ReceiptState, now: datetime, moves: dict[int, dict[str, Any]]) -> None:
-    after = MEANS.get(state)
-    if after is not None and row.id not in moves and may_become(State(row.state), after):
-        moves[row.id] = {"segment": row.id, "to_state": after.value, "to_finished": now}
+# Without its answer --------------------------------------------------------------------------------------------------
 
 
-def _write(connection: Connection, moves: Mapping[int, dict[str, Any]]) -> None:
-    if moves:
-        connection.execute(_MOVE, [moves[key] for key in sorted(moves)])
+def _unknown(connection: Connection, receipts: Iterable[Receipt]) -> list[Any]:
+    """Segments whose answer was lost, to the numbers these receipts speak of."""
+    addresses = {"+" + receipt.to.lstrip("+0") for receipt in receipts if receipt.to}
+    return list(connection.execute(_UNKNOWN, {"addresses": sorted(addresses)})) if addresses else []
+
+
+def _told(receipt: Receipt, lost: Sequence[Any], book: settlement.Book) -> Any | None:
+    """The segment whose answer was lost and that this receipt can only mean.
+
+    Its own reference decides where the SMS centre echoes it. Else number and submit date must fit, and fit one alone.
+    """
+    fitting = [
+        row
+        for row in lost
+        if row.route == receipt.route and same_number(row.address, receipt.to) and row.id not in book.changes
+    ]
+    if receipt.reference is not None:
+        fitting = [row for row in fitting if row.id & 0xFFFF == receipt.reference]
+    else:
+        fitting = [row for row in fitting if row.submitted and submitted_about(receipt.submitted, row.submitted)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def submitted_about(written: str, at: datetime) -> bool:
+    """Whether a receipt's submit date (10 or 12 digits, 14 with the century) is this instant, two minutes more or less.
+
+    SMS centres write it in a zone of their own that they do not tell: whole quarters of an hour are looked past.
+    """
+    for digits, form in ((10, "%y%m%d%H%M"), (12, "%y%m%d%H%M%S"), (14, "%Y%m%d%H%M%S"), (12, "%Y%m%d%H%M")):
+        if len(written) != digits or not written.isdecimal():
+            continue
+        try:
+            told = datetime.strptime(written, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        apart = (told - at).total_seconds()
+        # Without seconds the minute is cut off, so that up to 59 seconds are missing.
+        slack = _SLACK + (59 if "%S" not in form else 0)
+        if abs(apart) <= _FARTHEST_ZONE + slack and abs(apart - _QUARTER * round(apart / _QUARTER)) <= slack:
+            return True
+    return False
+
+
+def _move(row: Any, receipt: Receipt, book: settlement.Book) -> None:
+    before = State(row.state)
+    after = MEANS.get(receipt.state)
+    if after is None and before == State.UNKNOWN:
+        after = State.ACCEPTED  # it speaks of what it has
+    if after is None or row.id in book.changes or not may_become(before, after):
+        return
+    if before == State.UNKNOWN:
+        book.event(row, "accepted", "the answer was lost; a receipt tells that the SMS centre has it")
+    book.move(row, after, peer_id=row.peer_id or receipt.id or None)
 
 
 def _row(receive: Receive, segment: int | None) -> dict[str, Any]:
@@ -141,6 +208,7 @@ def _row(receive: Receive, segment: int | None) -> dict[str, Any]:
         "at": receive.now,
         "route": receipt.route,
         "peer_id": receipt.id,
+        "peer_key": fold(receipt.id) if receipt.id else "",
         "address": receipt.to,
         "sender": receipt.sender,
         "state": receipt.state.value,

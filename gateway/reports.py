@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.message import EmailMessage, Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -21,15 +21,14 @@ from sqlalchemy import Connection, delete, insert, literal, literal_column, sele
 from sqlalchemy.dialects import postgresql, sqlite
 
 from filters.mail import OUR_MARK
-from gateway import claims, routing
+from gateway import own_mail, routing
 from gateway.message import RETURNED, Channel, Origin, State, delivery_state
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
 
 _message, _segment, _delivery, _owed = schema.message, schema.segment, schema.delivery, schema.owed
 
-#: How long a report is tried.
-_VALIDITY = timedelta(days=5)
+_SUBJECT = "Your SMS could not be sent"
 #: The most reports made in one transaction.
 _MOST = 20
 #: What still may change: while a message has one of these, its report waits.
@@ -123,7 +122,7 @@ def compose(message: Any, failed: Sequence[Failed], domain: str, sender: str, no
     report = MIMEMultipart("report", report_type="delivery-status")
     report["From"] = sender or f"MAILER-DAEMON@{domain}"
     report["To"] = message.report_to
-    report["Subject"] = "Your SMS could not be sent"
+    report["Subject"] = _SUBJECT
     report["Date"] = format_datetime(now)
     report["Message-ID"] = f"<report.{message.id}@{domain}>"
     report["Auto-Submitted"] = "auto-generated"
@@ -177,43 +176,10 @@ def _for_machines(message: Any, failed: Sequence[Failed], domain: str) -> Messag
 def _queue(
     connection: Connection, identifiers: Identifiers, about: Any, payload: bytes, route: routing.Route, now: datetime
 ) -> None:
-    """A report is a message of its own, free of charge, in the account's name."""
-    report, delivery, segment = identifiers.take(connection, 3)
-    common = {"message_id": report, "channel": Channel.EMAIL.value, "address": about.report_to}
-    connection.execute(
-        insert(_message),
-        {
-            "id": report,
-            "account_id": about.account_id,
-            "origin": Origin.REPORT.value,
-            "created": now,
-            "subject": "Your SMS could not be sent",
-            "text": f"report on message {about.id}",
-            "expires": now + _VALIDITY,
-            "automatic": True,
-            "recipients": 1,
-        },
+    what = own_mail.OwnMail(
+        about.account_id, Origin.REPORT, about.report_to, _SUBJECT, f"report on message {about.id}", payload
     )
-    connection.execute(insert(_delivery), {"id": delivery, **common, "name": ""})
-    connection.execute(
-        insert(_segment),
-        {
-            "id": segment,
-            "delivery_id": delivery,
-            **common,
-            "account_id": about.account_id,
-            "n": 1,
-            "parts": 1,
-            "route": route.name,
-            "state": State.QUEUED.value,
-            "rank": None,
-            "due": now,
-            "expires": now + _VALIDITY,
-            "payload": payload,
-            "units": 0,
-            "allotment": 0,
-        },
-    )
+    report = own_mail.queue(connection, identifiers, what, route, now)
     connection.execute(
         insert(schema.event),
         {
@@ -224,5 +190,3 @@ def _queue(
             "detail": f"to {about.report_to} by mail (message {report})",
         },
     )
-    wanted = select(_segment.c.id, _segment.c.route, _segment.c.account_id, _segment.c.urgent)
-    claims.give_turns(connection, connection.execute(wanted.where(_segment.c.id == segment)).all())

@@ -75,8 +75,10 @@ def consider(routes: Sequence[Route], channel: Channel, number: str) -> list[Con
         if channel not in route.channels:
             refused.append(Considered(route, False, f"it does not carry {channel}"))
             continue
-        excluded = _longest(route.not_prefixes, number)
-        prefix = _longest(route.prefixes, number)
+        # Prefixes are of numbers; a mailbox has none.
+        numbered = channel is not Channel.EMAIL
+        excluded = _longest(route.not_prefixes, number) if numbered else None
+        prefix = _longest(route.prefixes, number) if numbered else ""
         if prefix is None:
             refused.append(Considered(route, False, f"none of its prefixes ({', '.join(route.prefixes)}) fits"))
         elif excluded is not None and len(excluded) >= len(prefix):
@@ -88,7 +90,7 @@ def consider(routes: Sequence[Route], channel: Channel, number: str) -> list[Con
         Considered(
             route,
             index == 0,
-            f"its prefix {prefix} is the longest that fits"
+            (f"its prefix {prefix} is the longest that fits" if prefix else f"it carries {channel}")
             if index == 0
             else f"{candidates[0][3].name} comes first, by its prefix, its weight or its place",
         )

@@ -6,6 +6,7 @@ outcome that comes for a segment which has moved on meanwhile is noted and chang
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,35 +14,41 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from gateway import credit, reports, retry
+from gateway import credit, peer_ids, reports, retry
 from gateway.claims import EXPIRING, MOST
 from gateway.message import PAID, RETURNED, State, may_become
 from gateway.store import schema
 from gateway.transports.base import Outcome, Result
+
+log = logging.getLogger(__name__)
 
 _segment = schema.segment
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Outcomes to record. `waits` says for each route how long an unknown segment waits for a receipt to tell."""
+    """Outcomes to record, of segments that `node` claimed.
+
+    `waits` says for each route how long an unknown segment waits for a receipt to tell.
+    """
 
     outcomes: Sequence[Outcome]
     now: datetime
     waits: Mapping[str, datetime]
     jitter: float
+    node: int
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What the dispatcher should know afterwards: routes with ready work, the earliest new due time, final failures."""
+    """What the dispatcher should know afterwards: routes with ready work, and the earliest new due time."""
 
     ready: frozenset[str]
     due: datetime | None
-    failed: tuple[int, ...]
 
 
-_COLUMNS = (
+#: What `Book` must know of a segment.
+COLUMNS = (
     _segment.c.id,
     _segment.c.delivery_id,
     _segment.c.message_id,
@@ -56,12 +63,15 @@ _COLUMNS = (
     _segment.c.expires,
     _segment.c.submitted,
     _segment.c.parts,
+    _segment.c.node,
+    _segment.c.resent,
 )
-_BY_ID = (
-    select(*_COLUMNS).where(_segment.c.id.in_(bindparam("ids", expanding=True))).order_by(_segment.c.id)
+#: Segments by their `ids`, locked.
+BY_ID = (
+    select(*COLUMNS).where(_segment.c.id.in_(bindparam("ids", expanding=True))).order_by(_segment.c.id)
 ).with_for_update()
 _SIBLINGS = (
-    select(*_COLUMNS)
+    select(*COLUMNS)
     .where(
         _segment.c.message_id.in_(bindparam("messages", expanding=True)),
         _segment.c.delivery_id.in_(bindparam("deliveries", expanding=True)),
@@ -78,7 +88,9 @@ _SAVE = (
         due=bindparam("to_due"),
         attempts=bindparam("to_attempts"),
         peer_id=bindparam("to_peer_id"),
+        peer_key=bindparam("to_peer_key"),
         finished=bindparam("to_finished"),
+        resent=bindparam("to_resent"),
         node=None,
     )
 )
@@ -90,6 +102,7 @@ class Book:
 
     now: datetime
     changes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    moved: dict[int, Any] = field(default_factory=dict)
     attempts: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     charged: list[Any] = field(default_factory=list)
@@ -106,8 +119,10 @@ class Book:
         due: datetime | None = None,
         attempts: int | None = None,
         peer_id: str | None = None,
+        resent: bool | None = None,
     ) -> None:
         """Move a segment, and its units with it."""
+        self.moved[row.id] = row
         self.changes[row.id] = {
             "segment": row.id,
             "to_state": to.value,
@@ -115,7 +130,9 @@ class Book:
             "to_due": due,
             "to_attempts": row.attempts if attempts is None else attempts,
             "to_peer_id": peer_id,
+            "to_peer_key": peer_ids.fold(peer_id) if peer_id else None,
             "to_finished": self.now if to in PAID or to in RETURNED else None,
+            "to_resent": row.resent if resent is None else resent,
         }
         if to in PAID and State(row.state) not in PAID:
             self.charged.append(row)
@@ -125,6 +142,13 @@ class Book:
         self.move(row, to, attempts=attempts)
         self.returned.append((row, reason))
         self.event(row, to.value, reason)
+
+    def attempt(self, row: Any, result: str, **told: Any) -> int:
+        """One try to hand a segment over, for its timeline; its number."""
+        n: int = row.attempts + 1
+        line = {"segment_id": row.id, "n": n, "at": row.submitted or self.now, "answered": None, "route": row.route}
+        self.attempts.append({**line, "result": result, "code": "", "detail": "", **told})
+        return n
 
     def event(self, row: Any, what: str, detail: str) -> None:
         """A line of the message's timeline."""
@@ -176,15 +200,21 @@ def settle_many(connection: Connection, settles: Sequence[Settle]) -> list[Settl
     outcomes = [(outcome, settle) for settle in settles for outcome in settle.outcomes]
     now = max(settle.now for settle in settles)
     rows = {
-        row.id: row for row in connection.execute(_BY_ID, {"ids": sorted({outcome.segment for outcome, _ in outcomes})})
+        row.id: row for row in connection.execute(BY_ID, {"ids": sorted({outcome.segment for outcome, _ in outcomes})})
     }
     book = Book(now)
     for outcome, settle in outcomes:
         row = rows.get(outcome.segment)
-        if row is None or outcome.segment in book.changes or not _still_open(row, outcome):
+        if row is None or outcome.segment in book.changes or not _still_open(row, outcome, settle.node):
+            log.info(
+                "segment %d has moved on; what comes now changes nothing: %s",
+                outcome.segment,
+                outcome.result,
+                extra={"action": "outcome_late", "segment": outcome.segment, "result": outcome.result.value},
+            )
             continue
         _DECIDE[outcome.result](book, row, outcome, settle)
-    _cancel_siblings(connection, book)
+    cancel_siblings(connection, book)
     book.write(connection)
     dues = [change["to_due"] for change in book.changes.values() if change["to_state"] == State.QUEUED]
     ready = frozenset(
@@ -192,55 +222,56 @@ def settle_many(connection: Connection, settles: Sequence[Settle]) -> list[Settl
         for key, change in book.changes.items()
         if change["to_state"] == State.QUEUED and change["to_rank"] is not None
     )
-    failed = tuple(key for key, change in book.changes.items() if State(change["to_state"]) in RETURNED)
-    answer = Settled(ready, min((due for due in dues if due is not None), default=None), failed)
+    answer = Settled(ready, min((due for due in dues if due is not None), default=None))
     return [answer] * len(settles)
 
 
-def _still_open(row: Any, outcome: Outcome) -> bool:
-    """An answer may still come for a segment given up as unknown: it is the truth, and welcome."""
+def _still_open(row: Any, outcome: Outcome, node: int) -> bool:
+    """Whether the answer is to what was last done with the segment.
+
+    A segment given up as unknown may still get it: that it was taken is true for good, that it was not only as long as
+    nothing was sent again.
+    """
     state = State(row.state)
     if state == State.SUBMITTING:
-        return True
-    return state == State.UNKNOWN and outcome.result == Result.ACCEPTED
+        return bool(row.node == node)
+    if state != State.UNKNOWN or outcome.result == Result.UNKNOWN:
+        return False
+    return outcome.result == Result.ACCEPTED or not row.resent
 
 
 def _attempted(book: Book, row: Any, outcome: Outcome, result: str) -> int:
-    n: int = row.attempts + 1 if row.state == State.SUBMITTING else row.attempts
-    if row.state == State.SUBMITTING:
-        book.attempts.append(
-            {
-                "segment_id": row.id,
-                "n": n,
-                "at": outcome.written or row.submitted or book.now,
-                "answered": outcome.answered,
-                "route": row.route,
-                "result": result,
-                "code": outcome.code,
-                "detail": outcome.detail or outcome.text,
-            }
-        )
-    return n
+    if row.state != State.SUBMITTING:  # the try was noted when it was given up
+        return int(row.attempts)
+    at = {"at": outcome.written} if outcome.written is not None else {}
+    detail = outcome.detail or outcome.text
+    return book.attempt(row, result, answered=outcome.answered, code=outcome.code, detail=detail, **at)
 
 
 def _accepted(book: Book, row: Any, outcome: Outcome, _settle: Settle) -> None:
     n = _attempted(book, row, outcome, "accepted")
+    if row.state == State.UNKNOWN:
+        book.event(row, "accepted", "its answer came late")
     book.move(row, State.ACCEPTED, attempts=n, peer_id=outcome.peer_id or None)
 
 
 def _throttled(book: Book, row: Any, outcome: Outcome, _settle: Settle) -> None:
     # Not counted as an attempt: the operator asked for patience, the segment goes first again.
     book.event(row, "throttled", outcome.text or "the SMS centre asked to be slower")
-    book.move(row, State.QUEUED, rank=row.rank)
+    _first_again(book, row)
 
 
 def _unsent(book: Book, row: Any, _outcome: Outcome, _settle: Settle) -> None:
-    book.move(row, State.QUEUED, rank=row.rank)
+    _first_again(book, row)
+
+
+def _first_again(book: Book, row: Any) -> None:
+    book.move(row, State.QUEUED, rank=row.rank, due=book.now if row.rank is None else None)
 
 
 def _transient(book: Book, row: Any, outcome: Outcome, settle: Settle) -> None:
     n = _attempted(book, row, outcome, "transient")
-    due = retry.next_attempt(book.now, n, settle.jitter)
+    due = retry.next_attempt(book.now, max(n, 1), settle.jitter)
     if due >= row.expires:
         reason = f"{outcome.text or outcome.code}; its validity ends before another try"
         book.give_back(row, State.FAILED, reason, attempts=n)
@@ -270,22 +301,43 @@ _DECIDE: Mapping[Result, Callable[[Book, Any, Outcome, Settle], None]] = {
 }
 
 
-def _cancel_siblings(connection: Connection, book: Book) -> None:
-    """A message half of whose parts cannot be sent is not worth the other half."""
-    if not book.broken:
+_WHY = {State.FAILED: "failed", State.CANCELLED: "was cancelled", State.EXPIRED: "expired"}
+
+
+def cancel_siblings(connection: Connection, book: Book) -> None:
+    """Cancel the queued parts of what cannot be whole any more: half a message is not worth its price.
+
+    That is so when a part fails, and when a part comes back to the queue after another has ended.
+    """
+    back = {
+        row.delivery_id: row.message_id
+        for key, row in book.moved.items()
+        if row.parts > 1 and book.changes[key]["to_state"] == State.QUEUED
+    }
+    wanted = back | book.broken
+    if not wanted:
         return
-    wanted = {"messages": sorted(set(book.broken.values())), "deliveries": sorted(book.broken)}
-    for row in connection.execute(_SIBLINGS, wanted):
-        moved = book.changes.get(row.id)
-        state = State(moved["to_state"]) if moved else State(row.state)
-        if may_become(state, State.CANCELLED):
-            book.give_back(row, State.CANCELLED, "another part of this message failed")
+    deliveries: dict[int, list[tuple[Any, State]]] = {}
+    values = {"messages": sorted(set(wanted.values())), "deliveries": sorted(wanted)}
+    for row in connection.execute(_SIBLINGS, values):
+        change = book.changes.get(row.id)
+        state = State(change["to_state"] if change else row.state)
+        deliveries.setdefault(row.delivery_id, []).append((row, state))
+    for parts in deliveries.values():
+        ended = next((state for state in _WHY if any(state == one for _, one in parts)), None)
+        if ended is None:
+            continue
+        for row, state in parts:
+            if may_become(state, State.CANCELLED):
+                attempts = book.changes[row.id]["to_attempts"] if row.id in book.changes else None
+                reason = f"another part of this message {_WHY[ended]}"
+                book.give_back(row, State.CANCELLED, reason, attempts=attempts)
 
 
-# The end of validity, and the operator's hand ------------------------------------------------------------------------
+# The end of validity, and the end by hand ----------------------------------------------------------------------------
 
 _OVER = (
-    select(*_COLUMNS)
+    select(*COLUMNS)
     .where(EXPIRING, _segment.c.expires <= bindparam("now_is"))
     .order_by(_segment.c.expires, _segment.c.id)
     .limit(MOST)
@@ -311,32 +363,8 @@ def cancel(connection: Connection, ids: Iterable[int], now: datetime, reason: st
 def end(connection: Connection, ids: Iterable[int], to: State, now: datetime, reason: str) -> int:
     """End those of these segments that may become `to` (cancelled or failed), units returned; how many."""
     book = Book(now)
-    for row in connection.execute(_BY_ID, {"ids": sorted(ids)}):
+    for row in connection.execute(BY_ID, {"ids": sorted(ids)}):
         if may_become(State(row.state), to):
             book.give_back(row, to, reason)
     book.write(connection)
-    return len(book.changes)
-
-
-def resolve(connection: Connection, ids: Iterable[int], to: str, now: datetime) -> int:
-    """The operator's word on unknown segments: `accepted`, `failed` or `resend`; how many it was."""
-    book = Book(now)
-    again = []
-    for row in connection.execute(_BY_ID, {"ids": sorted(ids)}):
-        if row.state != State.UNKNOWN:
-            continue
-        if to == "accepted":
-            book.move(row, State.ACCEPTED)
-            book.event(row, "accepted", "resolved by the operator")
-        elif to == "failed":
-            book.give_back(row, State.FAILED, "resolved by the operator as not sent")
-            book.broken[row.delivery_id] = row.message_id
-        else:
-            book.move(row, State.QUEUED, due=now)
-            book.event(row, "resent", "resolved by the operator: sent again, perhaps twice, charged once")
-            again.append(row.id)
-    _cancel_siblings(connection, book)
-    book.write(connection)
-    if again:
-        connection.execute(update(_segment).where(_segment.c.id.in_(again)).values(resent=True))
     return len(book.changes)

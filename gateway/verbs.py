@@ -14,7 +14,8 @@ from gateway import claims, intake, receipts, settlement
 from gateway.draft import Draft
 from gateway.failure import RefusedError
 from gateway.store.identifiers import Identifiers
-from gateway.store.store import Store, Verb
+from gateway.store.sets import Verb
+from gateway.store.store import Store
 
 SETTLE = "settle"
 RECEIVE = "receive"

@@ -3,6 +3,6 @@
 from daemon.config.changes import Changes, compare
 from daemon.config.faults import ConfigurationError, Fault
 from daemon.config.loading import Configuration, find, load
-from daemon.config.values import Address, Networks
+from daemon.config.values import Address
 
-__all__ = ["Address", "Changes", "Configuration", "ConfigurationError", "Fault", "Networks", "compare", "find", "load"]
+__all__ = ["Address", "Changes", "Configuration", "ConfigurationError", "Fault", "compare", "find", "load"]

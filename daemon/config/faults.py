@@ -86,7 +86,7 @@ def describe(
     advice = _advice(error)
     if error["loc"] and error["loc"][0] in secrets:
         return Fault(where, f"cannot be used: {advice}")
-    if kind == "value_error" and isinstance(error["input"], list | Mapping):
+    if kind == "value_error" and error["input"] and isinstance(error["input"], list | Mapping):
         return Fault(where, advice)  # which names the element
     return Fault(where, f"is {shown(error['input'])}: {advice}")
 
@@ -110,7 +110,6 @@ _ADVICE: Mapping[str, str | Callable[[Mapping[str, Any]], str]] = {
     "greater_than_equal": lambda context: f"choose {context['ge']} or more",
     "less_than_equal": lambda context: f"choose {context['le']} at most",
     "finite_number": "write a finite number",
-    "too_short": "write at least one",
     "string_too_short": "write something",
     "string_too_long": lambda context: f"use {context['max_length']} characters at most",
     "int_type": "write a whole number, without quotation marks",

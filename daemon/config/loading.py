@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from pydantic import ValidationError
 
@@ -58,7 +59,7 @@ class Configuration:
         url = self.store.url.get_secret_value()
         password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
         passwords = (section.password.get_secret_value() for section in self.route)
-        return frozenset(filter(None, (password, *passwords, *self.store.keys)))
+        return frozenset(filter(None, (password, unquote(password), *passwords, *self.store.keys)))
 
 
 def find(given: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:

@@ -69,6 +69,12 @@ def _codes(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _some(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("write at least one")
+    return value
+
+
 Prefix = Annotated[str, AfterValidator(_prefix)]
 Prefixes = Annotated[tuple[Prefix, ...], Strict(False)]
 Units = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -139,7 +145,7 @@ class RouteSection(Section):
     """`[[route]]`; an absent `port` or `price` is what the transport and the channels usually have."""
 
     name: Annotated[str, AfterValidator(_name)]
-    channels: Annotated[tuple[ChannelName, ...], Strict(False), Field(min_length=1)]
+    channels: Annotated[tuple[ChannelName, ...], Strict(False), AfterValidator(_some)]
     transport: Transport
     host: str = Field(default="", max_length=253)
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -154,7 +160,7 @@ class RouteSection(Section):
     sender: str = Field(default="", max_length=254)
     sender_ton: Annotated[int, Field(ge=0, le=255)] | None = None
     sender_npi: Annotated[int, Field(ge=0, le=255)] | None = None
-    prefixes: Annotated[Prefixes, Field(min_length=1)] = ("+",)
+    prefixes: Annotated[Prefixes, AfterValidator(_some)] = ("+",)
     not_prefixes: Prefixes = ()
     weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
     price: Units | None = None

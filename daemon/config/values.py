@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import PlainValidator
 
+from daemon.peers import Networks
 from filters import durations
 from filters.durations import Duration
 
@@ -42,25 +43,6 @@ class Address:
         if self.name:
             return f"systemd:{self.name}"
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """Peers that are trusted with something: networks, and whether local ones on a Unix socket are."""
-
-    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
-    unix: bool = False
-
-    def __contains__(self, peer: ipaddress.IPv4Address | ipaddress.IPv6Address | str | None) -> bool:
-        """Whether this peer belongs to them; None is a peer on a Unix socket."""
-        if peer is None:
-            return self.unix
-        address = ipaddress.ip_address(peer) if isinstance(peer, str) else peer
-        mapped = getattr(address, "ipv4_mapped", None)  # a dual-stack socket shows IPv4 peers so (RFC 4291, 2.5.5.2)
-        return any(candidate in network for network in self.networks for candidate in (address, mapped) if candidate)
-
-    def __bool__(self) -> bool:
-        return self.unix or bool(self.networks)
 
 
 def parse_address(value: Any) -> Address:
@@ -106,25 +88,7 @@ def parse_networks(value: Any) -> Networks:
     """A list of addresses, networks and `unix`."""
     if not isinstance(value, list):
         raise ValueError('write a list, such as ["192.0.2.0/24", "unix"]')
-    networks = []
-    for one in value:
-        if one == "unix":
-            continue
-        try:
-            networks.append(ipaddress.ip_network(one))
-        except (ValueError, TypeError):
-            raise ValueError(_network_advice(one)) from None
-    return Networks(tuple(networks), "unix" in value)
-
-
-def _network_advice(one: object) -> str:
-    try:
-        meant = ipaddress.ip_network(one, strict=False) if isinstance(one, str) else None
-    except ValueError:
-        meant = None
-    if meant is not None:
-        return f"{one} is an address inside a network: write {meant}, or the address alone"
-    return f'{one!r} is no network: write an address, a network such as "192.0.2.0/24", or "unix"'
+    return Networks.of(value)
 
 
 def parse_duration(value: Any) -> Duration:

@@ -2,35 +2,41 @@
 
 SQLite runs in driver autocommit with explicit `BEGIN IMMEDIATE` and `COMMIT`, write-ahead log, synchronous=FULL. When
 the disk is full SQLite may drop the whole transaction by itself, and a later statement would then commit alone: every
-connection remembers that a statement failed inside its transaction and refuses all others until the rollback, and
-COMMIT is refused when SQLite says there is no transaction any more.
+connection remembers that a statement failed and refuses all others until the rollback, and COMMIT is refused when
+SQLite says there is no transaction any more. A file that was moved away or replaced under an open connection is
+noticed before anything is written to it: what is committed to a file nobody finds again would be lost.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExceptionContext
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
-#: How long a statement waits for another process's lock, in seconds.
+from gateway.store.errors import StoreError as StoreError
+from gateway.store.errors import StoreLostError as StoreLostError
+
+#: How long a statement waits for another's lock, and a work for a connection, in seconds.
 BUSY = 5.0
 
-#: SQLSTATEs after which the same work may simply be run again: serialization_failure, deadlock_detected.
-_RERUN = frozenset({"40001", "40P01"})
-
-
-class StoreError(Exception):
-    """The store cannot do it now; `str()` is one plain sentence. Whoever asked should try again later."""
-
-
-class StoreLostError(StoreError):
-    """The connection went while committing: it may have happened or not."""
+_PRAGMAS = (
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "cache_size=-32768",
+    "temp_store=MEMORY",
+    "wal_autocheckpoint=2000",
+)
+#: What every PostgreSQL session is set to, whatever the server's configuration says.
+_SETTINGS = "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
 
 
 class UnusableUrlError(ValueError):
@@ -61,117 +67,144 @@ def is_sqlite(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
-def open_engine(url: URL, *, connections: int = 8) -> Engine:
-    """An engine with the durability Tocsin promises; no connection is made yet."""
-    if url.get_backend_name() == "sqlite":
-        return _sqlite(url)
-    engine = create_engine(
-        url,
-        poolclass=QueuePool,
-        pool_size=connections,
-        max_overflow=4,
-        pool_timeout=BUSY,
-        pool_pre_ping=False,
-        pool_use_lifo=True,
-        connect_args={
-            "connect_timeout": 5,
-            "application_name": "tocsin",
-            "options": "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=5000 "
-            "-c idle_in_transaction_session_timeout=60000",
-        },
-    )
+def open_engine(url: URL, *, connections: int = 20) -> Engine:
+    """An engine with the durability Tocsin promises; no connection is made yet, and no file.
+
+    `connections` is the most it has open at once on PostgreSQL.
+    """
+    engine = _sqlite(url) if url.get_backend_name() == "sqlite" else _postgresql(url, connections)
     _refuse_after_failure(engine)
     return engine
 
 
-def _sqlite(url: URL) -> Engine:
-    engine = create_engine(
-        url, poolclass=NullPool, connect_args={"timeout": BUSY, "isolation_level": None, "check_same_thread": False}
+def reads(engine: Engine) -> Mapping[str, Any]:
+    """The execution options of a transaction that only reads, on one snapshot."""
+    if is_sqlite(engine):
+        return {"tocsin_reads": True}
+    return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
+def _postgresql(url: URL, connections: int) -> Engine:
+    options = url.query.get("options", "")
+    return create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=connections // 2,
+        max_overflow=connections - connections // 2,
+        pool_timeout=BUSY,
+        pool_use_lifo=True,
+        isolation_level="READ COMMITTED",
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "tocsin",
+            "options": f"{options if isinstance(options, str) else ' '.join(options)} {_SETTINGS}".strip(),
+            # A peer that vanished without a word is noticed within half a minute, not after hours.
+            "keepalives_idle": 15,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
     )
 
+
+def _sqlite(url: URL) -> Engine:
+    assert url.database is not None
+    file = Path(url.database).absolute()
+
+    def connect() -> sqlite3.Connection:
+        # mode=rw: only `create_file` makes a store. One that is made by the way would be empty, and would look like one
+        # that lost everything.
+        if not file.exists():
+            raise StoreError(f"there is no store at {file}: bring the file back, or make a new one with tocsin migrate")
+        return sqlite3.connect(
+            f"{file.as_uri()}?mode=rw", uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False
+        )
+
+    engine = create_engine(url, poolclass=NullPool, creator=connect)
+
     @event.listens_for(engine, "connect")
-    def configure(dbapi: DBAPIConnection, _record: Any) -> None:
+    def configure(dbapi: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info["file"] = _identity(file)
         cursor = dbapi.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "cache_size=-32768",
-            "temp_store=MEMORY",
-            "wal_autocheckpoint=2000",
-        ):
+        _write_ahead(cursor)
+        for pragma in _PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A reader takes no lock: its snapshot is the WAL's. It says so by its execution option.
-        reads = connection.get_execution_options().get("tocsin_reads", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        _require_same_file(connection, file)
+        if connection.get_execution_options().get("tocsin_reads", False):
+            # A reader takes no lock: its snapshot is the WAL's.
+            connection.exec_driver_sql("PRAGMA query_only=ON")
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     @event.listens_for(engine, "commit")
     def still_there(connection: Connection) -> None:
+        _require_same_file(connection, file)
         dbapi: Any = connection.connection.dbapi_connection
-        if isinstance(dbapi, sqlite3.Connection) and not dbapi.in_transaction:
+        if not dbapi.in_transaction:
             raise StoreError("the database dropped the transaction before it was committed; nothing of it was kept")
 
-    _refuse_after_failure(engine)
     return engine
+
+
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """Turn the write-ahead log on; where two do so on a new file at once, SQLite refuses one without any waiting."""
+    give_up = time.monotonic() + BUSY
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def create_file(engine: Engine) -> None:
+    """Make the file of an SQLite store, empty and readable by its owner only, where there is none."""
+    assert engine.url.database is not None
+    try:
+        os.close(os.open(engine.url.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreError(f"the store's file {engine.url.database} cannot be made: {error.strerror}") from None
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _require_same_file(connection: Connection, file: Path) -> None:
+    if connection.info["file"] != _identity(file):
+        raise StoreError(f"the store's file {file} was moved away or replaced while it was open")
 
 
 def _refuse_after_failure(engine: Engine) -> None:
     """Make a failed statement end its transaction for good, whoever swallows the error."""
 
-    @event.listens_for(engine, "handle_error")
-    def remember(context: ExceptionContext) -> None:
-        if context.connection is not None and not context.connection.closed and context.connection.in_transaction():
-            context.connection.info["failed"] = str(context.original_exception)
-
-    @event.listens_for(engine, "before_cursor_execute")
     def refuse(connection: Connection, *_: Any) -> None:
         failed = connection.info.get("failed")
         if failed is not None:
             raise StoreError(f"a statement of this transaction failed before: {failed}")
 
-    @event.listens_for(engine, "commit")
-    def refuse_commit(connection: Connection) -> None:
-        failed = connection.info.get("failed")
-        if failed is not None:
-            raise StoreError(f"a statement of this transaction failed before: {failed}")
+    @event.listens_for(engine, "handle_error")
+    def remember(context: ExceptionContext) -> None:
+        connection = context.connection
+        if connection is not None and not connection.closed and not connection.invalidated:
+            connection.info["failed"] = type(context.original_exception).__name__
 
     @event.listens_for(engine, "rollback")
     def forget(connection: Connection) -> None:
-        connection.info.pop("failed", None)
+        if not connection.invalidated:
+            connection.info.pop("failed", None)
 
-
-def may_rerun(error: DBAPIError) -> bool:
-    """Whether the database only asks for the same work again (deadlock, serialisation)."""
-    return isinstance(error.orig, psycopg.Error) and error.orig.sqlstate in _RERUN
-
-
-def is_lost(error: DBAPIError) -> bool:
-    """Whether the connection itself is gone, so that trying the next work on it is pointless."""
-    if error.connection_invalidated:
-        return True
-    return isinstance(error.orig, psycopg.OperationalError) and error.orig.sqlstate in (None, "57P01", "57P02", "57P03")
-
-
-def explain(error: Exception) -> str:
-    """One plain sentence for what a database error means, without statements or values."""
-    if not isinstance(error, DBAPIError):
-        return str(error)
-    original = error.orig
-    text = str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
-    if isinstance(original, sqlite3.OperationalError):
-        lower = text.lower()
-        if "full" in lower:
-            return "the disk that holds the store is full"
-        if "locked" in lower:
-            return "the store is locked by another process"
-        if "unable to open" in lower:
-            return "the store's file cannot be opened"
-        if "readonly" in lower or "read-only" in lower:
-            return "the store's file cannot be written"
-        if "disk i/o" in lower:
-            return "the disk that holds the store reports an error"
-    return f"the database says: {text}"
+    event.listen(engine, "before_cursor_execute", refuse)
+    event.listen(engine, "commit", refuse)

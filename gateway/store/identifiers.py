@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 from sqlalchemy import Connection, bindparam, text, update
 
@@ -10,6 +11,8 @@ from gateway.store import schema
 
 #: How many identifiers one call of the PostgreSQL sequence brings.
 BLOCK = 1000
+#: How many more are taken when more are wanted than was foreseen.
+MORE = 100
 
 _ADVANCE = (
     update(schema.counter)
@@ -31,6 +34,12 @@ class Identifiers:
         self._lock = threading.Lock()
         self._next = 0
         self._left = 0
+
+    def supply(self, connection: Connection, n: int) -> Iterator[int]:
+        """Identifiers without end: `n` are taken at once, more when they are wanted after all."""
+        while True:
+            yield from self.take(connection, n)
+            n = MORE
 
     def take(self, connection: Connection, n: int) -> list[int]:
         """`n` identifiers nobody else has, rising."""

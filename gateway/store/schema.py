@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -69,7 +70,8 @@ plan = _table(
     "plan",
     Column("id", Key, primary_key=True),
     Column("name", String, nullable=False, unique=True),
-    Column("monthly", Integer, CheckConstraint("monthly >= 0", name="not_negative"), nullable=False),
+    Column("monthly", Integer, nullable=False),
+    CheckConstraint("monthly >= 0", name="not_negative"),
 )
 
 account = _table(
@@ -219,6 +221,8 @@ segment = _table(
     Column("payload", LargeBinary),
     Column("data_coding", Integer, nullable=False, default=0),
     Column("udhi", Boolean, nullable=False, default=False),
+    Column("concat", String, nullable=False, default=""),  # udh8, udh16, sar, payload; empty for one part
+    Column("reference", Integer),  # what ties the parts together
     Column("units", Integer, nullable=False),
     Column("allotment", Integer, nullable=False),  # of `units`, drawn from the period that starts at `period`
     Column("period", Instant),
@@ -226,7 +230,8 @@ segment = _table(
     Column("resent", Boolean, nullable=False, default=False),
     Column("node", BigInteger),  # who is submitting it
     Column("submitted", Instant),
-    Column("peer_id", String),
+    Column("peer_id", String),  # as the operator wrote it
+    Column("peer_key", String),  # folded, to be found by (gateway.peer_ids)
     Column("finished", Instant),
     Index("ix_segment_message_id", "message_id", "delivery_id", "n"),
 )
@@ -249,7 +254,16 @@ _partial("ix_segment_waiting", segment.c.due, where=_QUEUED & segment.c.rank.is_
 _partial("ix_segment_expiring", segment.c.expires, where=segment.c.state.in_(["queued", "held"]))
 _partial("ix_segment_submitting", segment.c.node, where=segment.c.state == "submitting")
 _partial("ix_segment_unknown", segment.c.due, where=segment.c.state == "unknown")
-_partial("ix_segment_peer_id", segment.c.route, segment.c.peer_id, where=segment.c.peer_id.is_not(None))
+_partial("ix_segment_peer_key", segment.c.route, segment.c.peer_key, where=segment.c.peer_key.is_not(None))
+_partial("ix_segment_unknown_address", segment.c.address, where=segment.c.state == "unknown")
+
+#: The first parts of long messages that a handset may still be putting together.
+LONG_UNDER_WAY = (
+    segment.c.reference.is_not(None)
+    & (segment.c.n == literal_column("1"))
+    & segment.c.state.in_([literal_column(f"'{s}'") for s in ("queued", "held", "submitting", "unknown", "accepted")])
+)
+_partial("ix_segment_long", segment.c.address, where=LONG_UNDER_WAY)
 
 #: Whose turn it is: the last rank given to an account's segments on a route, apart for its urgent ones.
 share = _table(
@@ -295,6 +309,7 @@ receipt = _table(
     Column("at", Instant, nullable=False, index=True),
     Column("route", String, nullable=False),
     Column("peer_id", String, nullable=False),
+    Column("peer_key", String, nullable=False),
     Column("address", String, nullable=False),
     Column("sender", String, nullable=False, default=""),
     Column("state", String, nullable=False),
@@ -303,7 +318,7 @@ receipt = _table(
     Column("done", String, nullable=False, default=""),
     Column("segment_id", BigInteger),  # none: an orphan, kept to be matched later
 )
-_partial("ix_receipt_orphan", receipt.c.route, receipt.c.peer_id, where=receipt.c.segment_id.is_(None))
+_partial("ix_receipt_orphan", receipt.c.route, receipt.c.peer_key, where=receipt.c.segment_id.is_(None))
 _partial("ix_receipt_segment_id", receipt.c.segment_id, where=receipt.c.segment_id.is_not(None))
 
 incoming = _table(

@@ -7,7 +7,7 @@ pair or a surrogate pair, and never inside a grapheme cluster (UAX #29) that fit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import regex
@@ -39,6 +39,8 @@ _PART = {
     "payload": _Sizes(153, 67),
 }
 _ESCAPE = 0x1B
+# Bit 4 says that bits 0 and 1 are a message class, which is 0 (3GPP TS 23.038 clause 4): 0x10, or 0x18 in UCS-2.
+_CLASS_0 = 0x10
 # No character is composed of more than four (U+1F82 is one that is), so a longer text need not even be composed.
 _MOST_COMPOSED = 4
 
@@ -100,15 +102,22 @@ class Cut:
         return [start + bytes((n,)) + part.body for n, part in enumerate(self.parts, start=1)]
 
 
-def cut(text: str, *, concat: str = "udh8", transliterate: bool = True) -> Cut:
+def cut(text: str, *, concat: str = "udh8", transliterate: bool = True, flash: bool = False) -> Cut:
     """The segments of a text.
 
     The text is composed first (Normalization Form C; a lone surrogate becomes U+FFFD). With `transliterate`,
     typographic characters are written plainly where that alone brings the text into GSM 7-bit and takes no more
     segments; otherwise it stays as it is. `concat` is how parts are tied together: udh8, udh16, sar or payload.
 
+    With `flash` handsets are asked to show it at once and keep nothing: message class 0, 3GPP TS 23.038 clause 4.
+
     Raises RefusedError for a text with nothing in it (550 5.6.0) or of more than 255 parts (552 5.3.4).
     """
+    done = _cut(text, concat=concat, transliterate=transliterate)
+    return replace(done, data_coding=done.data_coding | _CLASS_0) if flash else done
+
+
+def _cut(text: str, *, concat: str, transliterate: bool) -> Cut:
     sizes = _PART.get(concat)
     if sizes is None:
         raise ValueError(f"concat is {concat!r}: it must be one of {', '.join(_PART)}")

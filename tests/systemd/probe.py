@@ -45,6 +45,7 @@ channels = ["email"]
 transport = "smtp"
 host = "127.0.0.1"
 port = 25
+sender = "sms@example.org"
 
 [log]
 format = "journald"
@@ -223,6 +224,7 @@ def reload() -> dict[str, object]:
     configuration = Path("/etc/tocsin/tocsin.toml")
     configuration.write_text(CONFIGURATION.replace("32475000000", "32475000001"))
     good = run("systemctl", "reload", "tocsin.service", check=False)
+    eventually("the new configuration is in force", lambda: "reloaded" in actions())
     configuration.write_text(CONFIGURATION.replace("postmaster =", "postmastr ="))
     bad = run("systemctl", "reload", "tocsin.service", check=False)
     configuration.write_text(CONFIGURATION)
@@ -279,13 +281,21 @@ def stop(centre: Centre) -> dict[str, object]:
     }
 
 
+def journal_entries() -> list[dict[str, object]]:
+    lines = run("journalctl", "--unit=tocsin.service", "--output=json", "--all", "--no-pager").stdout.splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def actions() -> set[str]:
+    return {str(entry["TOCSIN_ACTION"]) for entry in journal_entries() if "TOCSIN_ACTION" in entry}
+
+
 def journal_fields() -> dict[str, object]:
-    lines = run("journalctl", "--unit=tocsin.service", "--output=json", "--no-pager").stdout.splitlines()
-    entries = [json.loads(line) for line in lines]
+    entries = journal_entries()
     return {
-        "actions": sorted({entry["TOCSIN_ACTION"] for entry in entries if "TOCSIN_ACTION" in entry}),
-        "identifiers": sorted({entry["SYSLOG_IDENTIFIER"] for entry in entries if "TOCSIN_ACTION" in entry}),
-        "secret": any(SECRET in line for line in lines),
+        "actions": sorted(actions()),
+        "identifiers": sorted({str(entry["SYSLOG_IDENTIFIER"]) for entry in entries if "TOCSIN_ACTION" in entry}),
+        "secret": any(SECRET in str(entry) for entry in entries),
     }
 
 

@@ -21,6 +21,8 @@ HERE = Path(__file__).parent
 
 pytestmark = [pytest.mark.peer("systemd-nspawn"), pytest.mark.timeout(300)]
 
+PYTHON = "/usr/bin/env -S LD_LIBRARY_PATH=/opt/tocsin/python/lib /opt/tocsin/venv/bin/python"
+
 PROBE = """\
 [Unit]
 Wants=basic.target
@@ -30,7 +32,7 @@ FailureAction=exit-force
 
 [Service]
 Type=oneshot
-ExecStart=/opt/tocsin/venv/bin/python /probe/probe.py /results
+ExecStart={python} /probe/probe.py /results
 TimeoutStartSec=240s
 """
 
@@ -68,7 +70,8 @@ def require_nspawn() -> None:
 def installed_below_opt(folder: Path) -> list[str]:
     """Puts this checkout where `make install` would, as far as a running systemd can tell: bind mounts below /opt.
 
-    Python itself may lie in a home directory, which the service cannot see, so it is bound to another place too.
+    Python itself may lie in a home directory, which the service cannot see, so it is bound to another place too, and
+    told where its own shared library is now.
     """
     venv = folder / "venv"
     python = Path(sys.base_prefix)
@@ -85,14 +88,14 @@ def installed_below_opt(folder: Path) -> list[str]:
     (venv / "bin" / "python").symlink_to(python / "bin" / version)
     script = (Path(sys.prefix) / "bin" / "tocsin").read_text().splitlines(keepends=True)
     program = venv / "bin" / "tocsin"
-    program.write_text("".join(["#!/opt/tocsin/venv/bin/python\n", *script[1:]]))
+    program.write_text("".join([f"#!{PYTHON}\n", *script[1:]]))
     program.chmod(0o755)
     return [f"--bind-ro={bind}" for bind in [*binds, f"{venv}:/opt/tocsin/venv"]]
 
 
 def configured(folder: Path) -> list[str]:
     """The units, accounts and directories as shipped; beside them the probe, the drop-in, and a Postfix account."""
-    (folder / "probe.service").write_text(PROBE)
+    (folder / "probe.service").write_text(PROBE.format(python=PYTHON))
     (folder / "drop-in.conf").write_text(DROP_IN)
     (folder / "postfix.conf").write_text('u postfix - "Postfix" /var/spool/postfix\n')
     system = "/etc/systemd/system"

@@ -113,11 +113,8 @@ def test_the_directories_are_made_as_tmpfiles_reads_them(tmp_path: Path) -> None
     command = [tool, "--create", f"--root={tmp_path}", str(UNITS / "tmpfiles.d" / "tocsin.conf")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    made = {
-        name: (oct(about.st_mode & 0o777), about.st_uid, about.st_gid)
-        for name in ("etc/tocsin", "etc/tocsin/credentials", "var/lib/tocsin")
-        if (about := (tmp_path / name).stat())
-    }
+    found = {name: (tmp_path / name).stat() for name in ("etc/tocsin", "etc/tocsin/credentials", "var/lib/tocsin")}
+    made = {name: (oct(about.st_mode & 0o777), about.st_uid, about.st_gid) for name, about in found.items()}
     assert made == {
         "etc/tocsin": ("0o750", 0, 4711),
         "etc/tocsin/credentials": ("0o700", 0, 0),

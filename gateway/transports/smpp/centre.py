@@ -237,6 +237,7 @@ class Centre:
             self._drop_at = math.inf
             connection.drop()
         elif status is not None:
+            connection.owe()
             self._answer_in_time(lambda: self._answer(connection, request, taken))
 
     def _answer_in_time(self, answer: Callable[[], None]) -> None:
@@ -327,6 +328,8 @@ class _Connection(asyncio.Protocol):
         self._delivering: dict[int, ShortMessage] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
+        self._owed = 0  # answers the client still waits for
+        self._over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -347,7 +350,11 @@ class _Connection(asyncio.Protocol):
         for message in [*self._delivering.values(), *self._deliveries]:
             self._centre.deliver(message)
 
+    def owe(self) -> None:
+        self._owed += 1
+
     def answer(self, request: Arrived, status: int, message_id: str) -> None:
+        self._owed -= 1
         self.session.answer(request, status, message_id)
         self._flush_soon()
 
@@ -374,7 +381,6 @@ class _Connection(asyncio.Protocol):
             (self._transport.resume_reading if reading else self._transport.pause_reading)()
 
     def _act(self, events: list[Event]) -> None:
-        over = False
         for event in events:
             if isinstance(event, Arrived):
                 self._centre._take(self, event)
@@ -387,10 +393,8 @@ class _Connection(asyncio.Protocol):
             elif isinstance(event, TimedOut):
                 self._delivering.pop(event.sequence, None)
             elif isinstance(event, Fault | Unbound):
-                over = True
+                self._over = True
         self._flush()
-        if over and self._transport is not None:
-            self._transport.close()
 
     def _flush_soon(self) -> None:
         if self._soon is None:
@@ -411,6 +415,8 @@ class _Connection(asyncio.Protocol):
             self._timer = None
         if deadline is not None:
             self._timer = self._loop.call_later(max(0.0, deadline - now), self._tick)
+        if self._over and self._transport is not None and (not self._owed or self.session.phase is Phase.CLOSED):
+            self._transport.close()
 
     def _tick(self) -> None:
         self._timer = None

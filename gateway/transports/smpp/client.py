@@ -231,12 +231,10 @@ class SmppTransport:
     def answered(self, link: Link, answers: Sequence[tuple[Sent, Answered]], now: float) -> None:
         """Settle what the SMS centre answered, and learn from it how fast to go."""
         answered = self._wall()
-        taken = 0
-        latest = 0.0
+        latest: float | None = None
         for sent, answer in answers:
             said = meaning(answer.status, sent.segment.attempts, self._route.status)
             if said.what is Class.ACCEPTED:
-                taken += 1
                 latest = sent.steady
                 self._note_accepted(sent.segment.to, now)
                 result = Result.ACCEPTED
@@ -247,8 +245,8 @@ class SmppTransport:
                 if said.what is Class.SESSION:
                     link.leave(f"the SMS centre says the session is not in order ({said.code} {said.name})")
             self._hub.settled(_outcome(sent, said, result, answer, answered))
-        if taken:
-            self._pace.accepted(latest, now, taken)
+        if latest is not None:
+            self._pace.accepted(latest, now)
             self._place_of(link).backoff.reset()
         self.room_changed()
 
@@ -291,7 +289,7 @@ class SmppTransport:
             return Result.TRANSIENT
         if self._pace.throttled(sent.steady, now):
             pause, rate = self._pace.paused_until - now, self._pace.rate
-            self._throttle_why = f"the SMS centre asked to be slower ({said.code} {said.name}); now {rate:.3g} a second"
+            self._throttle_why = f"the SMS centre asked to be slower ({said.code} {said.name}); now {rate:.0f} a second"
             log.warning(
                 "route %s: %s, after a pause of %.1f s",
                 self._route.name,
@@ -358,7 +356,10 @@ class SmppTransport:
         place.link = link
         try:
             why = await self._connect(link)
-            return Ending(why) if why else await link.ended
+            return Ending(why) if why else await asyncio.shield(link.ended)
+        except asyncio.CancelledError:
+            link.stop()
+            raise
         finally:
             link.finish("the gateway stops")
             place.link = None
@@ -366,7 +367,6 @@ class SmppTransport:
                 self._pump()
             if link.connected:  # let it close, so that nothing of it is left behind
                 await asyncio.wait([link.lost], timeout=2 * GOODBYE)
-            link.stop()
 
     async def _connect(self, link: Link) -> str | None:
         """None when there is a connection; else why there is none."""

@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 WRITE_LIMIT = 64 * 1024
 #: PDUs waiting to be written to a peer that does not read, above which we do not read from it either.
 UNSENT_LIMIT = 1000
+#: PDUs without consequence that are worth a warning each, on one connection; what follows is for debugging.
+IGNORED_LIMIT = 20
 #: Seconds for the last words: an answer to our unbind; the closing of the connection.
 GOODBYE = 2.0
 #: Seconds the centre may still answer what is outstanding, after its own unbind.
@@ -133,6 +135,7 @@ class Link(asyncio.Protocol):
         self._timer_at = math.inf
         self._last_words: asyncio.TimerHandle | None = None
         self._flush_soon: asyncio.Handle | None = None
+        self._ignored = 0
 
     # What the owner asks and orders
 
@@ -284,7 +287,9 @@ class Link(asyncio.Protocol):
         elif isinstance(event, Unbound):
             self._unbound(event)
         elif isinstance(event, Ignored):
-            log.warning(
+            self._ignored += 1
+            log.log(
+                logging.WARNING if self._ignored <= IGNORED_LIMIT else logging.DEBUG,
                 "route %s: ignored %s (sequence %d, status 0x%08X): %s",
                 self._route.name,
                 name_of(event.command),

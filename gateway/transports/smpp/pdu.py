@@ -138,7 +138,10 @@ class ShortMessage:
 
     def tlv(self, tag: int) -> bytes | None:
         """The value of the first optional parameter of this tag, or None."""
-        return next((value for known, value in self.tlvs if known == tag), None)
+        for known, value in self.tlvs:
+            if known == tag:
+                return value
+        return None
 
     @property
     def payload(self) -> bytes:

@@ -55,6 +55,13 @@ _WORDS = {
 }
 
 _FIELD = re.compile(r"(?<![^\W_])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)\s*:", re.IGNORECASE)
+#: The form of appendix B, as most centres write it: read at once, with the same outcome as field by field.
+_USUAL = re.compile(
+    r"id:([\dA-Za-z-]+)(?: sub:\d+)?(?: dlvrd:\d+)?"
+    r" submit date:(\d{14}|\d{12}|\d{10}) done date:(\d{14}|\d{12}|\d{10}) stat:([A-Za-z]+) err:([\dA-Za-z]+)"
+    r"(?: text:|$)",
+    re.IGNORECASE | re.ASCII,
+)
 _DATE = re.compile(r"\d{14}|\d{12}|\d{10}")
 _LONGEST_ID = 64
 _UCS2 = 0x08
@@ -97,15 +104,23 @@ def read_receipt(message: ShortMessage) -> ReceiptFields | None:
 
 
 def text_fields(text: str) -> dict[str, str]:
-    """The fields of a receipt's text: `id, sub, dlvrd, submit, done, stat, err`, as far as they are there.
+    """The fields of a receipt's text: `id, submit, done, stat, err` and others, as far as they are there.
 
     `text:` may hold words that look like fields, and real fields may follow it: what stands before it wins.
     """
+    usual = _USUAL.match(text)
+    if usual is not None:
+        return dict(zip(("id", "submit", "done", "stat", "err"), usual.groups(), strict=True))
+    return field_by_field(text)
+
+
+def field_by_field(text: str) -> dict[str, str]:
+    """As `text_fields`, in any order and form, and with `sub` and `dlvrd`."""
     fields: dict[str, str] = {}
     later: dict[str, str] = {}
     found = list(_FIELD.finditer(text))
     into = fields
-    for field, following in zip(found, [*found[1:], None], strict=True):
+    for field, following in zip(found, [*found, None][1:], strict=True):
         name = field[1].lower().replace("_", " ").split()[0].removesuffix("date")
         if name == "text":
             into = later

@@ -170,7 +170,7 @@ class Session:
         self._control: tuple[int, int, float] | None = None  # our bind or unbind: (command, sequence, when)
         self._overdue: set[int] = set()  # timed out; they keep their place in the window until an answer comes
         self._probe: float | None = None  # when we asked by enquire_link, and heard nothing since
-        self._probe_sequence = 0
+        self._probe_sequence: int | None = None
         self._bind_sequence = 0  # the peer's bind that waits for accept or refuse
         self._opened = now
         self._heard = now
@@ -234,12 +234,16 @@ class Session:
         self._go(Phase.BINDING)
 
     def accept(self, system_id: str) -> None:
-        """Bind the ESME that asked."""
+        """Bind the ESME that asked. On a session that is over, nothing happens."""
+        if self._over():
+            return
         self._answer_bind(_OK, BindAnswer(system_id, ((Tag.SC_INTERFACE_VERSION, b"\x34"),)))
         self._go(Phase.BOUND)
 
     def refuse(self, status: int) -> None:
-        """Do not bind the ESME that asked; `status` says why."""
+        """Do not bind the ESME that asked; `status` says why. On a session that is over, nothing happens."""
+        if self._over():
+            return
         self._answer_bind(status, None)
         self.mode = None
         self._go(Phase.OPEN)
@@ -359,8 +363,9 @@ class Session:
             return
         self._control = None
         if command == Command.UNBIND:
-            self._go(Phase.UNBOUND)
-            events.append(Unbound(by_peer=False))
+            if self.phase is Phase.UNBINDING:
+                self._go(Phase.UNBOUND)
+                events.append(Unbound(by_peer=False))
         elif pdu.status != _OK or not isinstance(pdu.body, BindAnswer):
             self._go(Phase.OPEN)
             self.mode = None
@@ -403,7 +408,7 @@ class Session:
     def _peer_unbinds(self, pdu: Pdu, events: list[Event]) -> None:
         self._out.append(codec.encode(Command.UNBIND_RESP, pdu.sequence))
         if self.phase in _WHILE_BOUND:
-            self._go(Phase.UNBOUND)
+            self._go(Phase.UNBOUND)  # where both said goodbye at once, this is the answer to ours, too
             events.append(Unbound(by_peer=True))
         else:
             self._ignored(pdu, f"unbind while {self.phase}", events)
@@ -421,7 +426,7 @@ class Session:
     def _request(self, role: Role, command: Command, message: ShortMessage, now: float) -> int:
         if self.role is not role or not self._may_send():
             raise LocalError(f"no {name_of(command)} by the {self.role} while {self.phase} as {self.mode}")
-        if self.room < 1:
+        if len(self._outstanding) + len(self._overdue) >= self.window:
             raise LocalError(f"the window of {self.window} is full")
         sequence = self._next_sequence()
         self._out.append(codec.encode(command, sequence, _OK, message))

@@ -11,6 +11,7 @@ from gateway.transports.smpp.pdu import EncodeError, ShortMessage, Tag
 if TYPE_CHECKING:
     from gateway.message import Claimed
     from gateway.routing import Route
+    from gateway.transports.smpp.pdu import Tlvs
 
 # Type of number and numbering plan (tables 5-3 and 5-4).
 _INTERNATIONAL = 1
@@ -104,6 +105,9 @@ class Submission:
     def message(self, segment: Claimed) -> ShortMessage:
         """The submit_sm of one segment.
 
+        A text in one piece travels in message_payload, and then short_message is empty (section 4.4.1, sm_length).
+        Parts tied by SAR carry the sar_ fields (sections 5.3.2.22 to 24) and no user data header.
+
         The user_message_reference (section 5.3.2.17) is the low 16 bits of the segment's id; a centre that echoes it
         in its receipt tells which segment it speaks of, even where its answer was lost.
         """
@@ -114,12 +118,25 @@ class Submission:
             destination=segment.to.removeprefix("+"),
             dest_ton=_INTERNATIONAL,
             dest_npi=_ISDN,
-            short_message=segment.payload,
+            short_message=b"" if segment.concat == "payload" else segment.payload,
             data_coding=segment.data_coding,
             esm_class=_UDHI if segment.udhi else 0,
             protocol_id=self._protocol_id,
             priority_flag=1 if segment.urgent else 0,
             registered_delivery=self._registered_delivery,
             validity_period=validity(segment.seconds_left),
-            tlvs=((Tag.USER_MESSAGE_REFERENCE, struct.pack(">H", segment.id & 0xFFFF)),),
+            tlvs=((Tag.USER_MESSAGE_REFERENCE, struct.pack(">H", segment.id & 0xFFFF)), *_tied(segment)),
         )
+
+
+def _tied(segment: Claimed) -> Tlvs:
+    """The optional parameters that tie a long text together."""
+    if segment.concat == "payload":
+        return ((Tag.MESSAGE_PAYLOAD, segment.payload),)
+    if segment.concat == "sar":
+        return (
+            (Tag.SAR_MSG_REF_NUM, struct.pack(">H", segment.reference & 0xFFFF)),
+            (Tag.SAR_TOTAL_SEGMENTS, bytes((segment.of,))),
+            (Tag.SAR_SEGMENT_SEQNUM, bytes((segment.n,))),
+        )
+    return ()

@@ -3,9 +3,10 @@
 Needs atheris (`pip install atheris`), which the suite does not: what it found lies in `corpus/`, and `test_found.py`
 reads all of it at every run. For five minutes, from the root of the checkout:
 
-    nice python tests/filters/fuzz/fuzz_mail.py -max_total_time=300 -max_len=8192 -timeout=2 FOLDER tests/filters/fuzz/corpus
+    nice python tests/filters/fuzz/fuzz_mail.py -max_total_time=300 -max_len=8192 -timeout=2 FOLDER CORPUS
 
-New interesting inputs go to FOLDER, what breaks something to `crash-…` and `timeout-…` files where it is started.
+CORPUS is `tests/filters/fuzz/corpus`. New interesting inputs go to FOLDER, what breaks something to `crash-…` and
+`timeout-…` files where it is started.
 """
 
 from __future__ import annotations

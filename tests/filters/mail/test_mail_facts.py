@@ -186,7 +186,8 @@ PARTS = (
     ),
     Row(
         "signed, OpenPGP in the text",
-        b"\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nwords\n- -- \n-----BEGIN PGP SIGNATURE-----\n\niQ\n-----END PGP SIGNATURE-----\n",
+        b"\n-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nwords\n- -- \n-----BEGIN PGP"
+        b" SIGNATURE-----\n\niQ\n-----END PGP SIGNATURE-----\n",
         {"text": "words\n-- "},
     ),
     Row("winmail.dat", b'Content-Type: application/ms-tnef; name="winmail.dat"\n\nx', {"stand_in": "(winmail.dat)"}),

@@ -10,10 +10,11 @@ import bz2
 import gzip
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
+from filters import guard
 from filters.excerpt import excerpt
 from filters.mail import Mail
 
@@ -32,7 +33,27 @@ def _text(text: bytes, kind: bytes = b"text/plain; charset=utf-8") -> bytes:
     return b"Content-Type: " + kind + b"\n\n" + text
 
 
+def _parts(*parts: bytes) -> bytes:
+    inside = b"".join(b"--b\n" + part + b"\n" for part in parts)
+    return b"Content-Type: multipart/mixed; boundary=b\n\n" + inside + b"--b--\n"
+
+
+_UNENDED = b'Content-Type: text/plain; a="' + b';\\"' * 700 + b'\nContent-Disposition: inline; a="' + b';\\"' * 700
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
+    "a million parts": lambda: _parts(*[b"\nx"] * 1_000_000),
+    "lines that nearly are boundaries": lambda: (
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\n" + b"--\n" * 3_000_000
+    ),
+    "quotation marks in a parameter": lambda: b'Content-Type: text/plain; a="' + b';\\"' * 500_000 + b"\n\nwords",
+    "quotation marks in every part": lambda: _parts(*[_UNENDED] * 500),
+    "encoded words without end": lambda: b"Subject: " + b"=?a?q?" * 1_000_000 + b"\n\nwords",
+    "a million commas": lambda: b"To: " + b"a," * 1_000_000 + b"\n\nwords",
+    "bad base64": lambda: b"Content-Transfer-Encoding: base64\n\n" + b"A=B=" * 2_000_000,
+    "soft line breaks": lambda: b"Content-Transfer-Encoding: quoted-printable\n\n" + b"=\n" * 5_000_000,
+    "a page of quotation marks that hide ends": lambda: _text(b'<a ">" ' * 1_000_000, b"text/html"),
+    "nothing but telephones' lines": lambda: _text(b"Sent from my phone\n" * 500_000),
+    "nothing but quoted lines": lambda: _text(b"> a\n" * 2_000_000),
     "2,000 nested parts": lambda: _nested(2000),
     "2,000 nested mails": lambda: b"Content-Type: message/rfc822\n\n" * 2000 + b"\nhello",
     "2,000 parts of one boundary": lambda: b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 2000,
@@ -82,7 +103,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "hz of a megabyte": lambda: _text(b"~{" * 500_000, b"text/plain; charset=hz-gb-2312"),
     "punycode of a megabyte": lambda: _text(b"a-" * 500_000, b"text/plain; charset=punycode"),
     "idna of a megabyte": lambda: _text(b"xn--a." * 150_000, b"text/plain; charset=idna"),
-    "a letter with a million marks": lambda: _text("a".encode() + "\u0301\u0323".encode() * 250_000),
+    "a letter with a million marks": lambda: _text(b"a" + "\u0301\u0323".encode() * 250_000),
     "a million joiners": lambda: _text("\u200d".encode() * 350_000),
     "a page of open tags": lambda: _text(b"<div>" * 200_000, b"text/html"),
     "a page of open quotations": lambda: _text(b"<blockquote>a" * 80_000, b"text/html"),
@@ -118,23 +139,23 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def warmed_up() -> Iterator[None]:
+def warmed_up() -> None:
     """The first mail read makes tables that stay; they are no mail's cost."""
     excerpt(
         Mail.read(b"From: a@b.c\nSubject: =?utf-8?Q?=C3=A9?=\nContent-Type: text/html\n\n<p style='color:red'>a</p>")
     )
-    yield
 
 
 @pytest.mark.parametrize("attack", HOSTILE)
 def test_a_hostile_mail_costs_little(attack: str) -> None:
     octets = HOSTILE[attack]()
-    began = time.perf_counter()
+    began = time.process_time()
     mail = Mail.read(octets)
     said = excerpt(mail)
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     assert took < PATIENCE, f"{took:.1f} s for {len(octets):,} octets"
     assert mail.size == len(octets)
+    assert len(mail.text) <= guard.TEXTS + 1000
     said.text.encode()
 
 

@@ -119,12 +119,6 @@ def test_any_tree_is_read(octets: bytes) -> None:
 
 
 @FEWER
-@given(st.binary(max_size=2000))
-def test_any_octets_are_read(octets: bytes) -> None:
-    assert_harmless(Mail.read(octets))
-
-
-@FEWER
 @given(mails())
 def test_the_same_octets_give_the_same_view(octets: bytes) -> None:
     assert Mail.read(octets) == Mail.read(bytes(octets))

@@ -171,6 +171,7 @@ def upgrade() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("monthly", sa.Integer(), nullable=False),
+        sa.CheckConstraint("monthly >= 0", name=op.f("ck_plan_not_negative")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan")),
         sa.UniqueConstraint("name", name=op.f("uq_plan_name")),
     )
@@ -192,6 +193,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("route", sa.String(), nullable=False),
         sa.Column("peer_id", sa.String(), nullable=False),
+        sa.Column("peer_key", sa.String(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("sender", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
@@ -205,7 +207,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_receipt_orphan",
         "receipt",
-        ["route", "peer_id"],
+        ["route", "peer_key"],
         unique=False,
         sqlite_where=sa.text("segment_id IS NULL"),
         postgresql_where=sa.text("segment_id IS NULL"),
@@ -247,6 +249,8 @@ def upgrade() -> None:
         sa.Column("payload", sa.LargeBinary(), nullable=True),
         sa.Column("data_coding", sa.Integer(), nullable=False),
         sa.Column("udhi", sa.Boolean(), nullable=False),
+        sa.Column("concat", sa.String(), nullable=False),
+        sa.Column("reference", sa.Integer(), nullable=True),
         sa.Column("units", sa.Integer(), nullable=False),
         sa.Column("allotment", sa.Integer(), nullable=False),
         sa.Column("period", sa.BigInteger(), nullable=True),
@@ -255,6 +259,7 @@ def upgrade() -> None:
         sa.Column("node", sa.BigInteger(), nullable=True),
         sa.Column("submitted", sa.BigInteger(), nullable=True),
         sa.Column("peer_id", sa.String(), nullable=True),
+        sa.Column("peer_key", sa.String(), nullable=True),
         sa.Column("finished", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_segment")),
     )
@@ -266,14 +271,26 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('queued', 'held')"),
         postgresql_where=sa.text("state IN ('queued', 'held')"),
     )
+    op.create_index(
+        "ix_segment_long",
+        "segment",
+        ["address"],
+        unique=False,
+        sqlite_where=sa.text(
+            "reference IS NOT NULL AND n = 1 AND state IN ('queued', 'held', 'submitting', 'unknown', 'accepted')"
+        ),
+        postgresql_where=sa.text(
+            "reference IS NOT NULL AND n = 1 AND state IN ('queued', 'held', 'submitting', 'unknown', 'accepted')"
+        ),
+    )
     op.create_index("ix_segment_message_id", "segment", ["message_id", "delivery_id", "n"], unique=False)
     op.create_index(
-        "ix_segment_peer_id",
+        "ix_segment_peer_key",
         "segment",
-        ["route", "peer_id"],
+        ["route", "peer_key"],
         unique=False,
-        sqlite_where=sa.text("peer_id IS NOT NULL"),
-        postgresql_where=sa.text("peer_id IS NOT NULL"),
+        sqlite_where=sa.text("peer_key IS NOT NULL"),
+        postgresql_where=sa.text("peer_key IS NOT NULL"),
     )
     op.create_index(
         "ix_segment_ready",
@@ -295,6 +312,14 @@ def upgrade() -> None:
         "ix_segment_unknown",
         "segment",
         ["due"],
+        unique=False,
+        sqlite_where=sa.text("state = 'unknown'"),
+        postgresql_where=sa.text("state = 'unknown'"),
+    )
+    op.create_index(
+        "ix_segment_unknown_address",
+        "segment",
+        ["address"],
         unique=False,
         sqlite_where=sa.text("state = 'unknown'"),
         postgresql_where=sa.text("state = 'unknown'"),

@@ -31,7 +31,8 @@ def octets(draft: Draft, words: Words, number: int) -> bytes:
     subject = f"Re: {words['subject']}" if draft.answer else words["subject"]
     fields = {
         "Return-Path": f"<{words.my_address}>",
-        "Received": f"from mail.example.net (mail.example.net [192.0.2.7])\r\n\tby mx.example.org with ESMTPS id {number:08x}"
+        "Received": "from mail.example.net (mail.example.net [192.0.2.7])\r\n\tby mx.example.org with ESMTPS id"
+        " {number:08x}"
         "\r\n\tfor <32475123456@sms.example.org>; Tue, 14 Jul 2026 12:31:07 +0200 (CEST)",
         "Date": "Tue, 14 Jul 2026 12:31:05 +0200",
         "From": f"{_words(words.me)} <{words.my_address}>",

@@ -20,7 +20,8 @@ def gmail(words: Words, own: str, turn: int) -> Draft:
     quoted = words["quoted"] + "\n\n" + marked(wrote + "\n\n" + marked(words["older"]))
     html = (
         f'<div dir="ltr">{divs(own)}</div><br><div class="gmail_quote gmail_quote_container"><div dir="ltr" class='
-        f'"gmail_attr">{escaping.escape(wrote)}<br></div><blockquote class="gmail_quote" style="margin:0px 0px 0px 0.8ex;'
+        f'"gmail_attr">{escaping.escape(wrote)}<br></div><blockquote class="gmail_quote" style="margin:0px 0px 0px'
+        " 0.8ex;"
         f'border-left:1px solid rgb(204,204,204);padding-left:1ex">{divs(words["quoted"])}</blockquote></div>'
     )
     return Draft("gmail", f"{own}\n\n{wrapped(wrote)}\n\n{marked(quoted)}\n", html)
@@ -46,7 +47,8 @@ def apple(words: Words, own: str, turn: int) -> Draft:
         plain = f"{own}\n\n{wrote}\n\n{marked(words['quoted'])}\n"
     html = (
         f'<html><body style="overflow-wrap: break-word; -webkit-nbsp-mode: space;">{divs(own)}<br id="lineBreakAtBegin'
-        f'ningOfMessage"><div><br><blockquote type="cite"><div>{escaping.escape(wrote)}</div><br class="Apple-interchange-'
+        f'ningOfMessage"><div><br><blockquote type="cite"><div>{escaping.escape(wrote)}</div><br'
+        ' class="Apple-interchange-'
         f'newline"><div><div>{divs(words["quoted"])}</div></div></blockquote></div><br></body></html>'
     )
     return Draft("apple", plain, html if turn % 3 else "", fields={"X-Mailer": "Apple Mail (2.3774.600.62)"})
@@ -55,9 +57,12 @@ def apple(words: Words, own: str, turn: int) -> Draft:
 def iphone(words: Words, own: str, turn: int) -> Draft:
     wrote = words.wrote("apple", turn)
     html = (
-        f'<html><head><meta http-equiv="content-type" content="text/html; charset=utf-8"></head><body dir="auto">{divs(own)}'
-        f'<br id="lineBreakAtBeginningOfSignature"><div dir="ltr">{escaping.escape(words.pick("sent_from", 0))}</div><div dir='
-        f'"ltr"><br><blockquote type="cite">{escaping.escape(wrote)}<br><br></blockquote></div><blockquote type="cite"><div '
+        f'<html><head><meta http-equiv="content-type" content="text/html; charset=utf-8"></head><body'
+        f' dir="auto">{divs(own)}'
+        f'<br id="lineBreakAtBeginningOfSignature"><div dir="ltr">{escaping.escape(words.pick("sent_from", 0))}'
+        "</div><div dir="
+        f'"ltr"><br><blockquote type="cite">{escaping.escape(wrote)}<br><br></blockquote></div><blockquote'
+        ' type="cite"><div '
         f'dir="ltr">\ufeff{divs(words["quoted"])}</div></blockquote></body></html>'
     )
     plain = (
@@ -79,9 +84,11 @@ def thunderbird_below(words: Words, own: str, turn: int) -> Draft:
 
 def thunderbird_html(words: Words, own: str, turn: int) -> Draft:
     html = (
-        f'<!DOCTYPE html><html><head><meta http-equiv="Content-Type" content="text/html; charset=UTF-8"></head><body><p>'
+        f'<!DOCTYPE html><html><head><meta http-equiv="Content-Type" content="text/html; charset=UTF-8"></head>'
+        "<body><p>"
         f'{breaks(own)}</p><div class="moz-signature">-- <br>{escaping.escape(words.me)}<br>{words["contact"][2]}</div>'
-        f'<div class="moz-cite-prefix">{escaping.escape(words.wrote("thunderbird", turn))}<br></div><blockquote type="cite" '
+        f'<div class="moz-cite-prefix">{escaping.escape(words.wrote("thunderbird", turn))}<br></div><blockquote'
+        ' type="cite" '
         f'cite="mid:q@example.org"><p>{breaks(words["quoted"])}</p></blockquote></body></html>'
     )
     return Draft("thunderbird-html", html=html)
@@ -92,9 +99,12 @@ def outlook(words: Words, own: str, turn: int) -> Draft:
     plain = f"{own}\n\n" + "\n".join(fields) + f"\n\n{words['quoted']}\n"
     head = "<br>".join(f"<b>{escaping.escape(line).replace(':', ':</b>', 1)}" for line in fields)
     html = (
-        '<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><meta name=Generator content="Microsoft Word 15">'
-        f"<!--[if !mso]><style>v\\:* {{behavior:url(#default#VML);}}</style><![endif]-->{_STYLE}</head><body lang=EN-US "
-        f"link=\"#0563C1\" style='word-wrap:break-word'><div class=WordSection1>{paragraphs(own)}<p class=MsoNormal><o:p>"
+        '<html xmlns:o="urn:schemas-microsoft-com:office:office"><head><meta name=Generator content="Microsoft Word'
+        ' 15">'
+        f"<!--[if !mso]><style>v\\:* {{behavior:url(#default#VML);}}</style><![endif]-->{_STYLE}</head><body"
+        " lang=EN-US "
+        f"link=\"#0563C1\" style='word-wrap:break-word'><div class=WordSection1>{paragraphs(own)}<p class=MsoNormal>"
+        "<o:p>"
         f"&nbsp;</o:p></p><div><div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm'><p "
         f"class=MsoNormal>{head}<o:p></o:p></p></div></div>{paragraphs(words['quoted'])}</div></body></html>"
     )
@@ -113,10 +123,14 @@ def outlook_web(words: Words, own: str, turn: int) -> Draft:
     plain = f"{own}\n\n{signature}\n{_RULE}\n" + "\n".join(fields) + f"\n\n{words['quoted']}\n"
     head = "<br>".join(f"<b>{escaping.escape(line).replace(':', ':</b>', 1)}" for line in fields)
     html = (
-        '<html><head><style type="text/css" style="display:none;"> P {margin-top:0;margin-bottom:0;} </style></head><body '
-        f'dir="ltr">{"".join(_owa(line) for line in own.split(chr(10)))}<div id="appendonsend"></div><div id="Signature">'
-        f'{escaping.escape(words.me)}<br>{words["contact"][0]}</div><hr style="display:inline-block;width:98%" tabindex="-1">'
-        f'<div id="divRplyFwdMsg" dir="ltr"><font face="Calibri, sans-serif" style="font-size:11pt" color="#000000">{head}'
+        '<html><head><style type="text/css" style="display:none;"> P {margin-top:0;margin-bottom:0;} </style></head>'
+        "<body "
+        f'dir="ltr">{"".join(_owa(line) for line in own.split(chr(10)))}<div id="appendonsend"></div><div'
+        ' id="Signature">'
+        f'{escaping.escape(words.me)}<br>{words["contact"][0]}</div><hr style="display:inline-block;width:98%"'
+        ' tabindex="-1">'
+        f'<div id="divRplyFwdMsg" dir="ltr"><font face="Calibri, sans-serif" style="font-size:11pt"'
+        f' color="#000000">{head}'
         f"</font><div>&nbsp;</div></div>{divs(words['quoted'])}</body></html>"
     )
     return Draft("outlook-web", plain if turn % 2 else "", html)
@@ -140,7 +154,8 @@ def yahoo(words: Words, own: str, turn: int) -> Draft:
     wrote = words.wrote("yahoo", turn)
     plain = f" {own}\n\n    {wrote}  \n \n {words['quoted']}  \n"
     html = (
-        f'<html><head></head><body><div class="ydp1a2b3c4dyahoo-style-wrap" style="font-family:Helvetica;font-size:16px;">'
+        f'<html><head></head><body><div class="ydp1a2b3c4dyahoo-style-wrap" style="font-family:Helvetica'
+        ';font-size:16px;">'
         f'{divs(own)}<div><br></div></div><div id="ydp5e6fyahoo_quoted_1" class="ydp5e6fyahoo_quoted"><div><div>'
         f"{escaping.escape(wrote)}</div><div><br></div>{divs(words['quoted'])}</div></div></body></html>"
     )
@@ -153,8 +168,10 @@ def gmx(words: Words, own: str, turn: int) -> Draft:
     head = "<br>\n".join(f"<b>{escaping.escape(line).replace(':', ':</b>', 1)}" for line in fields)
     html = (
         '<html><head></head><body><div style="font-family: Verdana;font-size: 12.0px;"><div>'
-        f'{divs(own)}</div><div> <div name="quote" style="margin:10px 5px 5px 10px; padding: 10px 0 10px 10px; border-left:2px '
-        f'solid #C3D9E5; word-wrap: break-word;"><div style="margin:0 0 10px 0;">{head}</div><div name="quoted-content">'
+        f'{divs(own)}</div><div> <div name="quote" style="margin:10px 5px 5px 10px; padding: 10px 0 10px 10px;'
+        " border-left:2px "
+        f'solid #C3D9E5; word-wrap: break-word;"><div style="margin:0 0 10px 0;">{head}</div><div'
+        ' name="quoted-content">'
         f"{divs(words['quoted'])}</div></div></div></div></body></html>"
     )
     plain = f"{own}\n\n" + "\n".join(fields) + f"\n\n{words['quoted']}\n"
@@ -173,9 +190,11 @@ def proton(words: Words, own: str, turn: int) -> Draft:
     top = f"------- {words.pick('original', 0)} -------\n" if turn % 2 else ""
     plain = f"{own}\n\n{words.pick('sent_from', 5)}\n\n{top}{wrote}\n\n\n{marked(words['quoted'])}\n"
     html = (
-        f'<div style="font-family: Arial, sans-serif; font-size: 14px;">{breaks(own)}</div><div class="protonmail_signature_block"'
+        f'<div style="font-family: Arial, sans-serif; font-size: 14px;">{breaks(own)}</div><div'
+        ' class="protonmail_signature_block"'
         f' style="font-family: Arial;"><div class="protonmail_signature_block-user">{escaping.escape(words.me)}<br>'
-        f'{words["contact"][3]}</div><div class="protonmail_signature_block-proton">{words.pick("sent_from", 5)}</div></div>'
+        f'{words["contact"][3]}</div><div class="protonmail_signature_block-proton">{words.pick("sent_from", 5)}'
+        "</div></div>"
         f'<div class="protonmail_quote">{escaping.escape(wrote)}<br><blockquote class="protonmail_quote" type="cite">'
         f"{divs(words['quoted'])}</blockquote><br></div>"
     )
@@ -189,8 +208,10 @@ def samsung(words: Words, own: str, turn: int) -> Draft:
     original = words.pick("original", 1)
     plain = f"{own}\n{words.pick('sent_from', 1)}\n-------- {original} --------\n{fields}\n{words['quoted']}\n"
     html = (
-        f'<html><head></head><body dir="auto">{divs(own)}<div id="composer_signature" dir="auto"><div style="font-size:12px">'
-        f'{words.pick("sent_from", 6)}</div></div><div dir="auto"><br></div><div><div>-------- {original} --------</div>'
+        f'<html><head></head><body dir="auto">{divs(own)}<div id="composer_signature" dir="auto"><div'
+        ' style="font-size:12px">'
+        f'{words.pick("sent_from", 6)}</div></div><div dir="auto"><br></div><div><div>-------- {original} --------'
+        "</div>"
         f"{divs(fields)}</div><div>{divs(words['quoted'])}</div></body></html>"
     )
     return Draft("samsung", plain if turn % 2 else "", html, encoding="base64")
@@ -218,10 +239,13 @@ def zimbra(words: Words, own: str, turn: int) -> Draft:
     plain = f"{own}\n\n----- {words.pick('original', 0)} -----\n" + "\n".join(fields) + f"\n\n{words['quoted']}\n"
     head = "".join(f"<b>{escaping.escape(line).replace(':', ':</b>', 1)}<br>" for line in fields)
     html = (
-        f'<html><body><div style="font-family: arial; font-size: 12pt; color: #000000">{divs(own)}<hr id="zwchr" data-marker='
-        f'"__DIVIDER__"><div data-marker="__HEADERS__"><blockquote style="border-left:2px solid #1010FF;margin-left:5px;'
+        f'<html><body><div style="font-family: arial; font-size: 12pt; color: #000000">{divs(own)}<hr id="zwchr"'
+        " data-marker="
+        f'"__DIVIDER__"><div data-marker="__HEADERS__"><blockquote style="border-left:2px solid #1010FF'
+        ";margin-left:5px;"
         f'padding-left:5px;color:#000;">{head}</blockquote></div><div data-marker="__QUOTED_TEXT__"><blockquote style="'
-        f'border-left:2px solid #1010FF;margin-left:5px;padding-left:5px;">{divs(words["quoted"])}</blockquote></div></div>'
+        f'border-left:2px solid #1010FF;margin-left:5px;padding-left:5px;">{divs(words["quoted"])}</blockquote>'
+        "</div></div>"
         "</body></html>"
     )
     return Draft("zimbra", plain if turn % 2 else "", html, fields={"X-Mailer": "Zimbra 8.8.15_GA_4562"})

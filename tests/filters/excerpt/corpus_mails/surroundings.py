@@ -48,7 +48,8 @@ def disclaimed(words: Words) -> Iterator[Expected]:
     yield "scanned", Draft("d", f"{own}\n\n{words['scanned']}\n", answer=False), own
     yield "warning", Draft("d", f"{words['warning']}\n\n{own}\n", answer=False), own
     html = (
-        f'<div style="background-color:#FFEB9C;border:1px solid #9C6500;padding:2pt"><b>{words["warning"]}</b></div><br>'
+        f'<div style="background-color:#FFEB9C;border:1px solid #9C6500;padding:2pt"><b>{words["warning"]}</b></div>'
+        "<br>"
         f"{divs(own)}<p>{first}</p><hr><p style='font-size:8pt;color:gray'>{second}</p>"
     )
     yield "warning and disclaimers, HTML", Draft("d", html=html, answer=False), own
@@ -76,10 +77,12 @@ def forwarded(words: Words) -> Iterator[Expected]:
     colon = words["colon"]
     gmail = (
         f"---------- Forwarded message ---------\n{names['from']}{colon} {words.other} <{words.other_address}>\n"
-        f"{words['date_name']}{colon} {words['short_date']}\nSubject: {words['subject']}\nTo: <{words.my_address}>\n\n\n{body}\n"
+        f"{words['date_name']}{colon} {words['short_date']}\nSubject: {words['subject']}\nTo: "
+        f"<{words.my_address}>\n\n\n{body}\n"
     )
     thunderbird = (
-        f"-------- {words['forwarded']} --------\n{names['subject']}{colon} \t{words['subject']}\n{words['date_name']}{colon} "
+        f"-------- {words['forwarded']} --------\n{names['subject']}{colon}"
+        f" \t{words['subject']}\n{words['date_name']}{colon} "
         f"\tTue, 14 Jul 2026 10:05:11 +0200\n{names['from']}{colon} \t{words.other} <{words.other_address}>\n"
         f"{names['to']}{colon} \t{words.my_address}\n\n\n\n{body}\n"
     )
@@ -89,9 +92,11 @@ def forwarded(words: Words) -> Iterator[Expected]:
         yield f"{program}, comment", Draft(program, f"{comment}\n\n{text}", answer=False), comment
         yield f"{program}, no comment", Draft(program, text, answer=False), body
     html = (
-        f"<html><body><p>{breaks(comment)}</p><div class='moz-forward-container'><br><br>-------- {words['forwarded']} --------"
+        f"<html><body><p>{breaks(comment)}</p><div class='moz-forward-container'><br><br>--------"
+        f" {words['forwarded']} --------"
         "<table class='moz-email-headers-table' cellpadding='0' cellspacing='0' border='0'><tbody>"
-        f"<tr><th align='RIGHT'>{names['subject']}{colon} </th><td>{words['subject']}</td></tr><tr><th>{words['date_name']}"
+        f"<tr><th align='RIGHT'>{names['subject']}{colon} </th><td>{words['subject']}</td></tr><tr>"
+        f"<th>{words['date_name']}"
         f"{colon} </th><td>Tue, 14 Jul 2026 10:05:11 +0200</td></tr><tr><th>{names['from']}{colon} </th><td>"
         f"{escaping.escape(words.other)} &lt;{words.other_address}&gt;</td></tr><tr><th>{names['to']}{colon} </th><td>"
         f"{words.my_address}</td></tr></tbody></table><br><br>{breaks(body)}</div></body></html>"

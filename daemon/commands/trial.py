@@ -1,0 +1,105 @@
+"""`tocsin try`: dry runs. Each prints JSON, touches no store and sends nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from daemon.commands import new_app, output
+from gateway.failure import RefusedError
+from gateway.message import Channel
+
+app = new_app("Dry runs: print JSON, touch no store, send nothing.")
+
+
+@app.command()
+def segments(
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="The text, or - to read it from stdin exactly as it comes.")
+    ],
+    transliterate: Annotated[
+        bool,
+        typer.Option(
+            "--transliterate/--no-transliterate", help="Whether typographic characters may be written plainly."
+        ),
+    ] = True,
+    concat: Annotated[
+        Literal["udh8", "udh16", "sar", "payload"], typer.Option(help="How parts are tied together.")
+    ] = "udh8",
+) -> None:
+    """Show what SMS a text becomes."""
+    from gateway import text as texts
+
+    given = read_text() if text == "-" else text
+    output.write_json(texts.describe(texts.cut(given, concat=concat, transliterate=transliterate)))
+
+
+@app.command()
+def number(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A telephone number as somebody writes it.")],
+    region: Annotated[
+        str | None, typer.Option(metavar="R", help="Where it is dialled, for numbers without a country code: BE.")
+    ] = None,
+) -> None:
+    """Show how a telephone number is read, with advice where something is wrong."""
+    from gateway import numbers
+
+    if region is not None and not numbers.known_region(region.upper()):
+        raise typer.BadParameter(f"{region!r} is no region: write two letters, such as BE", param_hint="--region")
+    output.write_json(numbers.describe(numbers.read(text, region)))
+
+
+@app.command()
+def excerpt(
+    mail: Annotated[
+        Path, typer.Argument(metavar="MAIL.eml", help="A mail as it comes in, or - to read it from stdin.")
+    ],
+) -> None:
+    """Show what an SMS made of a mail would say."""
+    from filters import excerpt as excerpts
+    from filters.mail import Mail
+
+    said = excerpts.excerpt(Mail.read(read_octets(mail)))
+    named = said.sender != said.address and said.address
+    output.write_json(
+        {
+            "from": f"{said.sender} <{said.address}>" if named else said.sender,
+            "subject": said.subject,
+            "text": said.said,
+            "automatic": said.automatic,
+            "bounce": said.bounce,
+        }
+    )
+
+
+@app.command()
+def route(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(metavar="NUMBER")],
+    channel: Annotated[Channel, typer.Option(help="How it is to be reached.")] = Channel.SMS,
+) -> None:
+    """Show which route of the configuration a number takes, and why the others not."""
+    from daemon import config
+    from daemon.commands.route import explanation
+
+    output.write_json(explanation(config.load(config.find(context.obj)), number, channel))
+
+
+def read_octets(file: Path) -> bytes:
+    """What a file holds, or stdin for `-`."""
+    if str(file) == "-":
+        return typer.get_binary_stream("stdin").read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RefusedError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def read_text() -> str:
+    """What stands on stdin, as UTF-8 text."""
+    try:
+        return typer.get_binary_stream("stdin").read().decode()
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"the text on stdin is not UTF-8: octet {error.start} is wrong") from None

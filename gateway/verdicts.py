@@ -1,0 +1,77 @@
+"""Verdicts: an account that asks is told by mail how its mail was judged, five times an hour at most."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from filters.mail import OUR_MARK
+from gateway import own_mail, routing
+from gateway.message import Channel, Origin
+from gateway.reports import Office
+from gateway.store import schema
+from gateway.store.identifiers import Identifiers
+
+_SUBJECT = "How your mail was judged"
+_WINDOW = timedelta(hours=1)
+#: One key for each of the verdicts an account gets in an hour; its row says when it was used last.
+_KEYS = tuple(hashlib.sha256(f"verdict\0{n}".encode()).digest() for n in range(5))
+
+
+def tell(
+    connection: Connection,
+    identifiers: Identifiers,
+    office: Office,
+    *,
+    account: int,
+    address: str,
+    words: str,
+    about: str,
+    now: datetime,
+) -> tuple[int, str] | None:
+    """Queue a verdict to an address of an account: the message's id and its route.
+
+    None where it had five in the last hour already, or where no route carries e-mail. `about` is the Message-ID of the
+    mail that asked, empty where it had none.
+    """
+    route = routing.choose(office.routes, Channel.EMAIL, address)
+    if route is None:
+        return None
+    used = schema.seen
+    mine = (used.c.account_id == account) & used.c.key.in_(_KEYS)
+    times = {row.key: row.created for row in connection.execute(select(used.c.key, used.c.created).where(mine))}
+    key = next((key for key in _KEYS if key not in times or times[key] <= now - _WINDOW), None)
+    if key is None:
+        return None
+    payload = compose(office.domain, route.sender, address, words, about, now)
+    mail = own_mail.OwnMail(account, Origin.VERDICT, address, _SUBJECT, words, payload)
+    message = own_mail.queue(connection, identifiers, mail, route, now)
+    if key in times:
+        same = (used.c.account_id == account) & (used.c.key == key)
+        connection.execute(update(used).where(same).values(message_id=message, created=now))
+    else:
+        connection.execute(
+            insert(used), {"account_id": account, "key": key, "message_id": message, "content": None, "created": now}
+        )
+    return message, route.name
+
+
+def compose(domain: str, sender: str, address: str, words: str, about: str, now: datetime) -> bytes:
+    """The verdict as an SMTP payload (`gateway.transports.smtp`); an answer as RFC 3834 section 3 has it."""
+    mail = EmailMessage()
+    mail["From"] = sender or f"postmaster@{domain}"
+    mail["To"] = address
+    mail["Subject"] = _SUBJECT
+    mail["Date"] = format_datetime(now)
+    tag = hashlib.sha256(f"{about}\0{address}\0{now.isoformat()}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    mail["Message-ID"] = f"<verdict.{tag}@{domain}>"
+    if about.isascii() and about.isprintable() and len(about) < 900:
+        mail["In-Reply-To"] = mail["References"] = about
+    mail["Auto-Submitted"] = "auto-replied"
+    mail[OUR_MARK] = "verdict"
+    mail.set_content(f"You asked {domain} how your mail is judged.\n\n{words}\n")
+    return b"Return-Path: <>\r\n" + mail.as_bytes(policy=mail.policy.clone(linesep="\r\n", max_line_length=900))

@@ -1,0 +1,49 @@
+"""Which peer servers are here. A test says by `@pytest.mark.peer("name")` whom it needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NODE_SMPP = ROOT / ".peers" / "node_modules" / "smpp"
+
+
+def _command(*names: str) -> Callable[[], bool]:
+    return lambda: all(shutil.which(name) for name in names)
+
+
+def _postgresql() -> bool:
+    return any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb") is not None
+
+
+def _postfix() -> bool:
+    # It changes to its own users, which only root may.
+    return shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None and os.geteuid() == 0
+
+
+PEERS: Mapping[str, Callable[[], bool]] = {
+    "node-smpp": lambda: shutil.which("node") is not None and NODE_SMPP.is_dir(),
+    "postfix": _postfix,
+    "postgresql": _postgresql,
+    "tshark": _command("tshark", "tcpdump"),
+}
+
+
+def absent(peer: str) -> NoReturn:
+    """This test's peer is not here: a skip by name, and a failure where it was promised (CI)."""
+    reason = f"{peer} is absent: make peers installs it"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def require(peer: str) -> None:
+    """Go on only where the peer is here."""
+    if not PEERS[peer]():
+        absent(peer)
