@@ -20,6 +20,7 @@ from daemon.housekeeping import Housekeeper
 from daemon.listener import Listener, ListenSettings
 from daemon.login import Login
 from daemon.mail_door import MailDoor
+from filters import domains
 from gateway import accounts, numbers, presence, verbs
 from gateway.reports import Office
 from gateway.routing import Route
@@ -124,7 +125,8 @@ class House:
         return carried(self.config.routes)
 
     def _office(self) -> Office:
-        return Office(self.config.listen.sms_domain or socket.getfqdn(), self.routes())
+        listen = self.config.listen
+        return Office(listen.sms_domain or socket.getfqdn(), self.routes(), listen.postmaster or "")
 
     def stop(self) -> None:
         """Begin the end: `run` finishes what is open, and returns."""
@@ -174,6 +176,8 @@ class House:
     async def _listen(self) -> None:
         door = MailDoor(self.store, self.routes, self._work, self._office, now=self._now)
         login = Login(door, accounts.PASSWORDS)
+        if self.config.listen.relays:  # the list of public suffixes takes a moment to load: not in the first mail's way
+            await asyncio.to_thread(domains.organisation, "example.org")
         self.listener = Listener(door, listen_settings(self.config), numbers.sms_number, login, now=self._now)
         for protocol, address in (("smtp", self.config.listen.smtp), ("lmtp", self.config.listen.lmtp)):
             if address is not None:

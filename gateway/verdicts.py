@@ -10,8 +10,8 @@ from email.utils import format_datetime
 from sqlalchemy import Connection, insert, select, update
 
 from filters.mail import OUR_MARK
-from gateway import own_mail, routing
-from gateway.message import Channel, Origin
+from gateway import own_mail
+from gateway.message import Origin
 from gateway.reports import Office
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
@@ -38,9 +38,11 @@ def tell(
     None where it had five in the last hour already, or where no route carries e-mail. `about` is the Message-ID of the
     mail that asked, empty where it had none.
     """
-    route = routing.choose(office.routes, Channel.EMAIL, address)
+    route = office.mail_route(address)
     if route is None:
         return None
+    whose = select(schema.account.c.id).where(schema.account.c.id == account)
+    connection.execute(whose.with_for_update())  # two that ask at once come one after the other
     used = schema.seen
     mine = (used.c.account_id == account) & used.c.key.in_(_KEYS)
     times = {row.key: row.created for row in connection.execute(select(used.c.key, used.c.created).where(mine))}
@@ -69,7 +71,7 @@ def compose(domain: str, sender: str, address: str, words: str, about: str, now:
     mail["Date"] = format_datetime(now)
     tag = hashlib.sha256(f"{about}\0{address}\0{now.isoformat()}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
     mail["Message-ID"] = f"<verdict.{tag}@{domain}>"
-    if about.isascii() and about.isprintable() and len(about) < 900:
+    if about and about.isascii() and about.isprintable() and len(about) < 900:
         mail["In-Reply-To"] = mail["References"] = about
     mail["Auto-Submitted"] = "auto-replied"
     mail[OUR_MARK] = "verdict"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -13,7 +14,8 @@ from gateway.message import Channel
 app = new_app("Dry runs: print JSON, touch no store, send nothing.")
 
 
-@app.command()
+# A text may begin with a dash.
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 def segments(
     text: Annotated[
         str, typer.Argument(metavar="TEXT", help="The text, or - to read it from stdin exactly as it comes.")
@@ -51,6 +53,29 @@ def number(
 
 
 @app.command()
+def excerpt(
+    mail: Annotated[
+        Path, typer.Argument(metavar="MAIL.eml", help="A mail as it comes in, or - to read it from stdin.")
+    ],
+) -> None:
+    """Show what an SMS made of a mail would say."""
+    from filters import excerpt as excerpts
+    from filters.mail import Mail
+
+    said = excerpts.excerpt(Mail.read(read_octets(mail)))
+    named = said.sender != said.address and said.address
+    output.write_json(
+        {
+            "from": f"{said.sender} <{said.address}>" if named else said.sender,
+            "subject": said.subject,
+            "text": said.said,
+            "automatic": said.automatic,
+            "bounce": said.bounce,
+        }
+    )
+
+
+@app.command()
 def route(
     context: typer.Context,
     number: Annotated[str, typer.Argument(metavar="NUMBER")],
@@ -61,6 +86,16 @@ def route(
     from daemon.commands.route import explanation
 
     output.write_json(explanation(config.load(config.find(context.obj)), number, channel))
+
+
+def read_octets(file: Path) -> bytes:
+    """What a file holds, or stdin for `-`."""
+    if str(file) == "-":
+        return typer.get_binary_stream("stdin").read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RefusedError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from None
 
 
 def read_text() -> str:
