@@ -27,7 +27,7 @@ from tests.peers.mail_client import Connection, Mail, Senders, mails
 pytestmark = [pytest.mark.timeout(120), pytest.mark.parametrize("database", ["sqlite"], indirect=True)]
 
 #: How much larger the daemon may be after all that, in octets.
-GROWTH = 48 * 1024 * 1024
+GROWTH = 24 * 1024 * 1024
 
 _WORDS = (
     b"HELO x\r\n",
