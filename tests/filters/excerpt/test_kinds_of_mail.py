@@ -73,7 +73,8 @@ class TestInvitations:
         assert told.text == f"ann@x.y accepted: {LINE}\nI may be late."
 
     def test_on_whole_days_and_again_and_again(self) -> None:
-        body = "Content-Type: text/calendar\n\nBEGIN:VEVENT\nSUMMARY:Holiday\nDTSTART;VALUE=DATE:20260721\nRRULE:FREQ=YEARLY\nEND:VEVENT"
+        event = "BEGIN:VEVENT\nSUMMARY:Holiday\nDTSTART;VALUE=DATE:20260721\nRRULE:FREQ=YEARLY\nEND:VEVENT"
+        body = f"Content-Type: text/calendar\n\n{event}"
         assert said(body).text == "Holiday, Tuesday 21 July 2026, repeats yearly"
 
     def test_that_makes_no_sense(self) -> None:
@@ -128,7 +129,8 @@ class TestReports:
         assert lines[5:] == ["and 2 more recipients"]
 
     def test_tells_of_success_without_a_reason(self) -> None:
-        body = "Content-Type: message/delivery-status\n\nFinal-Recipient: rfc822; a@x.y\nAction: relayed (to x)\nStatus: 2.0.0\n"
+        fields = "Final-Recipient: rfc822; a@x.y\nAction: relayed (to x)\nStatus: 2.0.0\n"
+        body = f"Content-Type: message/delivery-status\n\n{fields}"
         assert self.report(self.HUMAN, body).text == "Passed on to the next server for a@x.y"
 
     def test_tells_who_read_a_mail(self) -> None:

@@ -83,7 +83,16 @@ def test_what_a_page_calls_a_signature_is_told_apart() -> None:
 
 @pytest.mark.parametrize(
     ("written", "colour"),
-    [("#FFF", (255, 255, 255)), ("ffffff", (255, 255, 255)), ("rgb(1,2,3)", (1, 2, 3)), ("RGBA(1, 2, 3, 1)", (1, 2, 3)), ("rgba(1,2,3,0.2)", None), ("inherit", None), ("#ff", None), ("rgb(999,0,0)", (255, 0, 0))],
+    [
+        ("#FFF", (255, 255, 255)),
+        ("ffffff", (255, 255, 255)),
+        ("rgb(1,2,3)", (1, 2, 3)),
+        ("RGBA(1, 2, 3, 1)", (1, 2, 3)),
+        ("rgba(1,2,3,0.2)", None),
+        ("inherit", None),
+        ("#ff", None),
+        ("rgb(999,0,0)", (255, 0, 0)),
+    ],
 )
 def test_colours_are_known_or_not(written: str, colour: tuple[int, int, int] | None) -> None:
     assert styles.colour(written) == colour
