@@ -33,13 +33,14 @@ class Got:
 class MailSink:
     """`async with MailSink() as sink`: it listens at `sink.port`; `got` has every mail so far.
 
-    `refusal` is the reply to every RCPT while it is not empty.
+    `refusal` is the reply to every RCPT while it is not empty; `refused` counts them.
     """
 
     def __init__(self) -> None:
         self.port = 0
         self.got: list[Got] = []
         self.refusal = ""
+        self.refused = 0
         self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
 
@@ -76,6 +77,7 @@ class MailSink:
     ) -> str:
         """Note the recipient, or refuse it."""
         if self.refusal:
+            self.refused += 1
             return self.refusal
         envelope.rcpt_tos.append(address)
         return "250 OK"
