@@ -186,6 +186,7 @@ delivery = _table(
     Column("channel", String, nullable=False),
     Column("address", String, nullable=False),
     Column("name", String, nullable=False, default=""),  # as it was written, where that was not the address
+    Column("told", String),  # what its sender was told of it for good: failed, relayed
     UniqueConstraint("message_id", "channel", "address"),
 )
 
@@ -345,9 +346,10 @@ event = _table(
 )
 
 owed = _table(
-    "owed",  # messages whose sender is to be told that something of them failed, once all of it is settled
+    "owed",  # messages whose sender is to be told what became of them, once all of it is settled
     Column("message_id", Key, primary_key=True, autoincrement=False),
     Column("since", Instant, nullable=False),
+    Column("delay", Instant),  # when to tell him that something has not left yet
 )
 
 # The house -----------------------------------------------------------------------------------------------------------
