@@ -255,7 +255,8 @@ class Dispatcher:
     def _settle(self, outcomes: Sequence[Outcome]) -> Settle:
         now = self._now()
         waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
-        return Settle(tuple(outcomes), now, waits, self._random.random(), self._node)
+        routes = tuple(feeder.route for feeder in self._feeders.values())
+        return Settle(tuple(outcomes), now, waits, self._random.random(), self._node, routes)
 
     def _after(self, settled: Settled, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:

@@ -52,6 +52,9 @@ class Outcome:
 
     `code` is the peer's own (`0x00000058`), `text` a sentence for the sender, `detail` for the log. `written` is when
     the octets went to the connection, `answered` when the answer came (both aware UTC; None where it did not happen).
+
+    Of a TRANSIENT outcome, `tries` is how often this route is worth trying with such an answer, None for as long as the
+    validity lasts, and `elsewhere` whether another route may be tried then; if not, it has failed.
     """
 
     segment: int
@@ -62,6 +65,8 @@ class Outcome:
     peer_id: str = ""
     written: datetime | None = None
     answered: datetime | None = None
+    tries: int | None = None
+    elsewhere: bool = True
 
 
 class ReceiptState(StrEnum):

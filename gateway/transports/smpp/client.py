@@ -15,6 +15,7 @@ import os
 import ssl
 import time
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from gateway.transports.base import Hub
     from gateway.transports.smpp.events import Answered
     from gateway.transports.smpp.link import Sent
+    from gateway.transports.smpp.pdu import ShortMessage
     from gateway.transports.smpp.status import Meaning
+    from gateway.transports.smpp.submission import Variant
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +107,7 @@ class SmppTransport:
         self._draining = asyncio.Event()
         self._said: tuple[LinkState, str] | None = None
         self._throttle_why = ""
+        self._variants: dict[int, tuple[Variant, str]] = {}  # said once more, how, and why: by the segment's id
         self._recent: dict[str, float] = {}  # the last two numbers something was accepted for, and when
 
     # The contract
@@ -214,6 +218,7 @@ class SmppTransport:
 
     def _give_back(self, segments: Iterable[Claimed], why: str) -> None:
         for segment in segments:
+            self._variants.pop(segment.id, None)
             self._hub.settled(Outcome(segment.id, Result.UNSENT, detail=why))
 
     # What links tell (link.Owner)
@@ -233,26 +238,47 @@ class SmppTransport:
         answered = self._wall()
         latest: float | None = None
         for sent, answer in answers:
-            said = meaning(answer.status, sent.segment.attempts, self._route.status)
+            said = meaning(answer.status, self._route.status)
             if said.what is Class.ACCEPTED:
                 latest = sent.steady
                 self._note_accepted(sent.segment.to, now)
                 result = Result.ACCEPTED
             elif said.what in (Class.THROTTLE, Class.QUEUE_FULL):
                 result = self._throttled(sent, said, now)
+            elif self._once_more(sent, said):
+                continue
             else:
                 result = _RESULTS[said.what]
                 if said.what is Class.SESSION:
                     link.leave(f"the SMS centre says the session is not in order ({said.code} {said.name})")
-            self._hub.settled(_outcome(sent, said, result, answer, answered))
+            outcome = _outcome(sent, said, result, answer, answered)
+            variant = self._variants.pop(sent.segment.id, None)
+            if variant is not None:
+                outcome = replace(outcome, detail=f"{outcome.detail} {variant[0]}, after {variant[1]}".lstrip())
+            self._hub.settled(outcome)
         if latest is not None:
             self._pace.accepted(latest, now)
             self._place_of(link).backoff.reset()
         self.room_changed()
 
+    def _once_more(self, sent: Sent, said: Meaning) -> bool:
+        """Say it once more in another way where that may mend the refusal; whether it waits for that now."""
+        segment = sent.segment
+        variant = self._submission.other_way(said.status) if said.what is Class.PERMANENT else None
+        if variant is None or segment.id in self._variants or self._draining.is_set():
+            return False
+        self._variants[segment.id] = (variant, f"{said.code} {said.name}")
+        self._waiting.appendleft(segment)
+        return True
+
+    def _message(self, segment: Claimed) -> ShortMessage:
+        variant = self._variants.get(segment.id)
+        return self._submission.message(segment, variant[0] if variant else None)
+
     def given_up(self, sent: Iterable[Sent], why: str) -> None:
         """Written and not answered is unknown; not written is unsent."""
         for one in sent:
+            self._variants.pop(one.segment.id, None)
             if one.written is None:
                 self._hub.settled(Outcome(one.segment.id, Result.UNSENT, detail=why))
             else:
@@ -349,7 +375,7 @@ class SmppTransport:
             self._bind,
             owner=self,
             hub=self._hub,
-            message=self._submission.message,
+            message=self._message,
             clock=self._clock,
             wall=self._wall,
         )
@@ -435,6 +461,8 @@ def _outcome(sent: Sent, said: Meaning, result: Result, answer: Answered, answer
         peer_id=answer.message_id,
         written=sent.written,
         answered=answered,
+        tries=said.tries if result is Result.TRANSIENT else None,
+        elsewhere=said.elsewhere,
     )
 
 

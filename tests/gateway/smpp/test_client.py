@@ -236,3 +236,42 @@ async def test_neither_texts_nor_numbers_nor_the_password_are_logged(
     assert "smpp_bound" in {getattr(record, "action", "") for record in caplog.records}
     for secret in ("swordfi", "message 1", "3247000", "+3247"):
         assert secret not in logged
+
+
+@pytest.mark.parametrize("status", [0x0A, 0x48, 0x49])
+async def test_a_refused_name_is_followed_once_by_the_numeric_sender(
+    status: int, carrier: Carrier, segment: Segments
+) -> None:
+    async with Centre() as centre, carrier(centre.port, sender="Tocsin", numeric_sender="32475000000") as hub:
+        centre.answer_with(status)
+        hub.send([segment(1)])
+        await hub.until_settled(1)
+        assert [(one.message.source, one.message.source_ton) for one in centre.received] == [
+            ("Tocsin", 5),
+            ("32475000000", 1),
+        ]
+        assert hub.results() == {Result.ACCEPTED: 1}
+        assert "with the numeric sender, after 0x000000" in hub.outcomes[0].detail
+        centre.answer_with(status, 2)
+        hub.send([segment(2)])
+        await hub.until_settled(2)
+        assert hub.outcomes[1].result is Result.PERMANENT
+        assert centre.total == 4
+
+
+async def test_without_a_numeric_sender_a_refused_one_is_final(carrier: Carrier, segment: Segments) -> None:
+    async with Centre() as centre, carrier(centre.port, sender="Tocsin") as hub:
+        centre.answer_with(0x0A)
+        hub.send([segment(1)])
+        await hub.until_settled(1)
+        assert (hub.outcomes[0].result, centre.total) == (Result.PERMANENT, 1)
+
+
+@pytest.mark.parametrize("status", [0x61, 0x62])
+async def test_a_refused_validity_is_followed_once_by_none(status: int, carrier: Carrier, segment: Segments) -> None:
+    async with Centre() as centre, carrier(centre.port, window=1, rate=50.0) as hub:
+        centre.answer_with(status)
+        hub.send([segment(1), segment(2)])
+        await hub.until_settled(2)
+        assert [one.message.validity_period != "" for one in centre.received] == [True, False, True]
+        assert hub.results() == {Result.ACCEPTED: 2}
