@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.message import Claimed
 
@@ -123,6 +123,8 @@ class LinkState(StrEnum):
     THROTTLED = "throttled"
     REFUSED = "refused"
     STOPPED = "stopped"
+    #: Another daemon has all of the route's connections; this one takes over when it goes.
+    STANDBY = "standby"
 
 
 class Hub(Protocol):
@@ -158,3 +160,25 @@ class Transport(Protocol):
 
     async def drain(self, seconds: float) -> None:
         """Take no more; wait at most this long for answers; settle what is left as UNKNOWN; say goodbye."""
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A transport whose connections and rate several daemons share, beside its being a `Transport`."""
+
+    @property
+    def connections(self) -> int:
+        """How many slots of the route it uses: connections open, opening, or not closed yet."""
+
+    @property
+    def rate(self) -> float | None:
+        """Segments a second it goes at now; None is no limit."""
+
+    def resize(self, connections: int, rate: float | None, why: str = "") -> None:
+        """Use so many slots and this rate from now on; what is too many is left in good order.
+
+        `why` is told as the reason where there is none left.
+        """
+
+    def renew(self, until: float) -> None:
+        """Hand nothing to a connection after this instant of CLOCK_BOOTTIME, which goes on while we are frozen."""

@@ -81,6 +81,7 @@ class Centre:
         self.received: deque[Taken] = deque(maxlen=keep)
         self.total = 0
         self.binds: list[Mode] = []
+        self.most = 0  # connections at once
         self.deferred: list[int] = []  # statuses by which clients put deliveries off
         self.receipts = receipts
         self.receipts_first = False
@@ -134,6 +135,14 @@ class Centre:
     async def bound(self, count: int = 1) -> None:
         """Returns once at least `count` connections are bound."""
         await self._until(lambda: sum(c.session.phase is Phase.BOUND for c in self._connections) >= count)
+
+    async def bound_exactly(self, count: int) -> None:
+        """Returns once just so many connections are left, bound or not."""
+        await self._until(lambda: len(self._connections) == count)
+
+    async def bound_again(self, count: int) -> None:
+        """Returns once so many binds have been accepted in all."""
+        await self._until(lambda: len(self.binds) >= count)
 
     async def unbound(self) -> None:
         """Returns once no connection is left."""
@@ -208,6 +217,7 @@ class Centre:
 
     def _joined(self, connection: _Connection) -> None:
         self._connections.append(connection)
+        self.most = max(self.most, len(self._connections))
 
     def _left(self, connection: _Connection) -> None:
         self._connections.remove(connection)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import math
 import os
 import ssl
 import time
@@ -63,7 +65,9 @@ _LOST = "The connection to the operator's SMS centre was lost before it answered
 class _Place:
     """One connection's place: the link that holds it now, and how it is."""
 
-    def __init__(self, mode: Mode, backoff: Backoff) -> None:
+    def __init__(self, slot: int, mode: Mode, backoff: Backoff) -> None:
+        self.slot = slot
+        self.stop = asyncio.Event()
         self.mode = mode
         self.backoff = backoff
         self.link: Link | None = None
@@ -75,7 +79,8 @@ class SmppTransport:
     """One route over SMPP; a `gateway.transports.base.Transport`.
 
     Raises `EncodeError` at once for a sender, system_id or password that SMPP cannot carry. `clock` is steady
-    seconds, `wall` an aware UTC time; `tls` replaces the system's trust, for tests.
+    seconds, `boot` those of CLOCK_BOOTTIME, `wall` an aware UTC time; `tls` replaces the system's trust, for
+    tests.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class SmppTransport:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
         random: Random | None = None,
         patience: Patience | None = None,
         tls: ssl.SSLContext | None = None,
@@ -93,14 +99,19 @@ class SmppTransport:
         self._hub = hub
         self._clock = clock
         self._wall = wall
-        chance = random or Random()  # noqa: S311 - jitter is no secret
+        self._boot = boot
+        self._chance = random or Random()  # noqa: S311 - jitter is no secret
+        self._patience = patience or Patience()
         self._tls = tls
         self._bind = Bind(route.system_id, route.password, route.system_type)
         encode(Command.BIND_TRANSCEIVER, 1, body=self._bind)
         self._submission = Submission(route)
-        self._pace = Pace(route.rate, chance)
-        modes = _MODES[route.bind] * max(1, route.binds)
-        self._places = [_Place(mode, Backoff(patience or Patience(), chance)) for mode in modes]
+        self._pace = Pace(route.rate, self._chance)
+        self._places: list[_Place] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._wanted = 0
+        self._until = math.inf
+        self._standby = "it has no connection"
         self._waiting: deque[Claimed] = deque()
         self._pump_timer: asyncio.TimerHandle | None = None
         self._calm_timer: asyncio.TimerHandle | None = None
@@ -109,6 +120,7 @@ class SmppTransport:
         self._throttle_why = ""
         self._variants: dict[int, tuple[Variant, str]] = {}  # said once more, how, and why: by the segment's id
         self._recent: dict[str, float] = {}  # the last two numbers something was accepted for, and when
+        self.resize(max(1, route.binds), route.rate)
 
     # The contract
 
@@ -117,10 +129,12 @@ class SmppTransport:
         self._report()
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 for place in self._places:
                     group.create_task(self._keep(place))
-            await asyncio.Event().wait()  # drained: nothing to do until cancelled
+                await asyncio.Event().wait()  # until cancelled
         finally:
+            self._group = None
             self._give_back(self._waiting, "the gateway stops")
             self._waiting.clear()
             for timer in (self._pump_timer, self._calm_timer):
@@ -131,7 +145,7 @@ class SmppTransport:
 
     def room(self) -> int:
         """How many segments the window and the rate let go within `pace.AHEAD` seconds."""
-        if self._draining.is_set():
+        if self._draining.is_set() or self._is_late():
             return 0
         free = self._free()
         allowed = self._pace.room(self._clock()) if free > 0 else 0
@@ -150,9 +164,54 @@ class SmppTransport:
         """Segments a second it goes at now: the route's rate, or what throttling left of it; None is no limit."""
         return self._pace.rate
 
+    @property
+    def connections(self) -> int:
+        """How many slots it uses: connections open, opening, or not closed yet."""
+        return len({place.slot for place in self._places})
+
+    def resize(self, connections: int, rate: float | None, why: str = "") -> None:
+        """Use so many slots and this rate from now on; those that are too many are left in good order."""
+        self._standby = why or self._standby
+        self._pace.resize(rate)
+        staying = sorted({place.slot for place in self._places if not place.stop.is_set()})
+        for place in [place for place in self._places if place.slot in staying[connections:]]:
+            place.stop.set()
+            if place.link is not None:
+                place.link.leave("another daemon takes this connection over")
+            if self._group is None:
+                self._places.remove(place)
+        self._wanted = connections
+        self._grow()
+        if self._group is not None:
+            self._report()
+            self._pump()
+
+    def _grow(self) -> None:
+        """Use more slots where that is wanted; one that is still being left counts until it is closed."""
+        taken = {place.slot for place in self._places}
+        free = (slot for slot in itertools.count() if slot not in taken)
+        for slot in itertools.islice(free, max(0, self._wanted - len(taken))):
+            for mode in _MODES[self._route.bind]:
+                place = _Place(slot, mode, Backoff(self._patience, self._chance))
+                self._places.append(place)
+                if self._group is not None:
+                    self._group.create_task(self._keep(place))
+
+    def renew(self, until: float) -> None:
+        """Hand nothing to a connection after this instant of CLOCK_BOOTTIME."""
+        late = self._is_late()
+        self._until = until
+        if late and not self._draining.is_set():
+            self.room_changed()
+
+    def _is_late(self) -> bool:
+        return self._boot() > self._until
+
     async def drain(self, seconds: float) -> None:
         """Take no more, wait for answers, settle the rest as UNKNOWN, unbind."""
         self._draining.set()
+        for place in self._places:
+            place.stop.set()
         waiting = list(self._waiting)
         self._waiting.clear()
         self._give_back(waiting, "the gateway stops")
@@ -181,7 +240,7 @@ class SmppTransport:
         now = self._clock()
         if self._waiting:
             free = self._free()
-            if free == 0 or now < self._pace.paused_until:
+            if free == 0 or now < self._pace.paused_until or self._is_late():
                 waiting = list(self._waiting)
                 self._waiting.clear()
                 self._give_back(waiting, self._unusable())
@@ -214,6 +273,8 @@ class SmppTransport:
     def _unusable(self) -> str:
         if self._draining.is_set():
             return "the gateway stops"
+        if self._is_late():
+            return "this daemon was away for too long, and writes nothing until its lease is renewed"
         return self._said[1] if self._said else "not connected yet"
 
     def _give_back(self, segments: Iterable[Claimed], why: str) -> None:
@@ -286,6 +347,7 @@ class SmppTransport:
 
     def impossible(self, segment: Claimed, why: str) -> None:
         """What does not fit into a PDU never will."""
+        self._variants.pop(segment.id, None)
         self._hub.settled(Outcome(segment.id, Result.PERMANENT, text=f"It cannot be sent by SMS: {why}.", detail=why))
 
     def room_changed(self) -> None:
@@ -344,10 +406,20 @@ class SmppTransport:
     # Connections
 
     async def _keep(self, place: _Place) -> None:
-        """One connection after the other, until drained."""
-        while not self._draining.is_set():
+        """One connection after the other, until it is told to stop."""
+        try:
+            await self._keep_on(place)
+        finally:
+            if place in self._places and not self._draining.is_set():
+                self._places.remove(place)
+                if place.stop.is_set():
+                    self._grow()
+                    self._report()
+
+    async def _keep_on(self, place: _Place) -> None:
+        while not place.stop.is_set():
             ending = await self._one_link(place)
-            if self._draining.is_set():
+            if place.stop.is_set():
                 return
             refused = ending.refused in CREDENTIALS
             wait = place.backoff.refused() if refused else place.backoff.wait()
@@ -366,7 +438,7 @@ class SmppTransport:
             )
             self._report()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._draining.wait(), wait)
+                await asyncio.wait_for(place.stop.wait(), wait)
 
     async def _one_link(self, place: _Place) -> Ending:
         link = Link(
@@ -378,6 +450,7 @@ class SmppTransport:
             message=self._message,
             clock=self._clock,
             wall=self._wall,
+            may_write=lambda: not self._is_late(),
         )
         place.link = link
         try:
@@ -436,15 +509,18 @@ class SmppTransport:
         """The route's state, and one sentence: that of the connections segments leave by, the best of them first."""
         if self._draining.is_set():
             return LinkState.STOPPED, "the gateway stops"
-        carrying = [place for place in self._places if place.mode is not Mode.RECEIVER] or self._places
+        places = [place for place in self._places if not place.stop.is_set()]
+        if not places:
+            return LinkState.STANDBY, self._standby
+        carrying = [place for place in places if place.mode is not Mode.RECEIVER] or places
         up = [place for place in carrying if place.state is LinkState.UP]
-        other = next((place for place in self._places if place.state is not LinkState.UP), None)
+        other = next((place for place in places if place.state is not LinkState.UP), None)
         if not up:
             worst = next((place for place in carrying if place.state is LinkState.REFUSED), carrying[0])
             return worst.state, worst.why
         why = up[0].why
         if other is not None:
-            why += f"; {len(up)} of {len(self._places)} connections, for another {other.why}"
+            why += f"; {len(up)} of {len(places)} connections, for another {other.why}"
         if self._pace.is_throttled(self._clock()):
             return LinkState.THROTTLED, self._throttle_why
         return LinkState.UP, why

@@ -109,6 +109,7 @@ class Link(asyncio.Protocol):
         message: Callable[[Claimed], ShortMessage],
         clock: Callable[[], float],
         wall: Callable[[], datetime],
+        may_write: Callable[[], bool],
     ) -> None:
         loop = asyncio.get_running_loop()
         self.mode = mode
@@ -120,6 +121,7 @@ class Link(asyncio.Protocol):
         self._message = message
         self._clock = clock
         self._wall = wall
+        self._may_write = may_write
         self._session: Session | None = None
         self._transport: asyncio.Transport | None = None
         self._sent: dict[int, Sent] = {}
@@ -363,6 +365,12 @@ class Link(asyncio.Protocol):
             if session.unsent > UNSENT_LIMIT:
                 self._hold("write", True)
         elif session.unsent:
+            if self._unwritten and not self._may_write():
+                # It waited in front of a peer that did not read, and may be another daemon's by now: never write it.
+                session.close()
+                transport.abort()
+                self.finish("this daemon was away for too long")
+                return
             if self._unwritten:
                 steady, written = self._clock(), self._wall()
                 for sent in self._unwritten:

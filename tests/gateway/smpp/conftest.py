@@ -135,7 +135,7 @@ ROUTE = Route(
 @contextlib.asynccontextmanager
 async def running(port: int, **changes: Any) -> AsyncIterator[Recorder]:
     """A transport to this port, running; `changes` to the route, and `patience`, `tls` to the transport."""
-    options = {key: changes.pop(key) for key in ("patience", "tls") if key in changes}
+    options = {key: changes.pop(key) for key in ("patience", "tls", "boot") if key in changes}
     changes.setdefault("tls", "tls" in options)
     options.setdefault("patience", Patience(first=0.05, longest=0.2, proof=0.5))
     hub = Recorder()

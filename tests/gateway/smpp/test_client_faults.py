@@ -249,24 +249,24 @@ async def test_slow_answers_are_waited_for(carrier: Carrier, segment: Segments) 
 
 
 @pytest.mark.parametrize(
-    ("status", "attempts", "result"),
+    ("status", "result", "tries", "elsewhere"),
     [
-        (0x08, 0, Result.TRANSIENT),
-        (0x45, 4, Result.TRANSIENT),
-        (0x0B, 0, Result.PERMANENT),
-        (0x4AA, 1, Result.TRANSIENT),
-        (0x4AA, 2, Result.PERMANENT),
-        (0x4BB, 0, Result.ACCEPTED),
+        (0x08, Result.TRANSIENT, 6, True),
+        (0x45, Result.TRANSIENT, 3, True),
+        (0x0B, Result.PERMANENT, None, True),
+        (0x4AA, Result.TRANSIENT, 3, False),
+        (0x4BB, Result.ACCEPTED, None, True),
     ],
 )
 async def test_a_refusal_means_what_the_table_and_the_route_say(
-    carrier: Carrier, segment: Segments, status: int, attempts: int, result: Result
+    carrier: Carrier, segment: Segments, status: int, result: Result, tries: int | None, elsewhere: bool
 ) -> None:
     async with Centre() as centre, carrier(centre.port, status={0x4BB: "accepted"}) as hub:
         centre.answer_with(status)
-        hub.send([segment(1, attempts=attempts)])
+        hub.send([segment(1)])
         await hub.until_settled(1)
         assert hub.outcomes[0].result is result
+        assert (hub.outcomes[0].tries, hub.outcomes[0].elsewhere) == (tries, elsewhere)
         assert hub.outcomes[0].code == f"0x{status:08X}"
         assert hub.outcomes[0].text.endswith(".")
 
