@@ -158,6 +158,7 @@ class House:
                     self.dispatcher.start(group, self.routes())
                     self._leases = Leaseholder(self.store, self.dispatcher, node)
                     background += [
+                        group.create_task(self.dispatcher.ask(), name="questions"),
                         group.create_task(self._leases.run(), name="slots"),
                         group.create_task(self._leases.watch(), name="leases"),
                     ]

@@ -14,16 +14,17 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from daemon.board import Board
-from gateway import presence, receipts, slots, verbs
+from gateway import presence, queries, receipts, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.settlement import Settle, Settled
 from gateway.store.errors import StoreError, StoreLostError
 from gateway.store.store import Store
-from gateway.transports.base import Incoming, LinkState, Outcome, Receipt, Result, Shared, Transport
+from gateway.transports.base import Asker, Incoming, LinkState, Outcome, Receipt, Result, Shared, Transport
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,9 @@ class _Feeder:
 
 class Dispatcher:
     """All feeders of one node; the Hub their transports talk to."""
+
+    #: How often it is looked for segments to ask about, in seconds.
+    asks_every = 1.0
 
     def __init__(
         self,
@@ -244,6 +248,19 @@ class Dispatcher:
     def _hand_back(self, claimed: Sequence[Claimed]) -> None:
         for segment in claimed:
             self.settled(Outcome(segment.id, Result.UNSENT))
+
+    async def ask(self) -> None:
+        """Ask what became of accepted segments whose receipt never came, until cancelled."""
+        while True:
+            await asyncio.sleep(self.asks_every)
+            for name, feeder in list(self._feeders.items()):
+                transport = feeder.transport
+                if not (feeder.route.query and isinstance(transport, Asker)) or self._is_late():
+                    continue
+                if (room := transport.may_ask()) > 0:
+                    with contextlib.suppress(StoreError):
+                        now = self._now()
+                        transport.ask(await self._store.run(partial(queries.due, route=name, limit=room, now=now)))
 
     # Recording --------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from gateway import credit, failover, peer_ids, reports, retry
+from gateway import credit, failover, peer_ids, queries, reports, retry
 from gateway.claims import EXPIRING, MOST
 from gateway.message import PAID, RETURNED, State, may_become
 from gateway.routing import Route
@@ -268,11 +268,12 @@ def _attempted(book: Book, row: Any, outcome: Outcome, result: str) -> int:
     return book.attempt(row, result, answered=outcome.answered, code=outcome.code, detail=detail, **at)
 
 
-def _accepted(book: Book, row: Any, outcome: Outcome, _settle: Settle) -> None:
+def _accepted(book: Book, row: Any, outcome: Outcome, settle: Settle) -> None:
     n = _attempted(book, row, outcome, "accepted")
     if row.state == State.UNKNOWN:
         book.event(row, "accepted", "its answer came late")
-    book.move(row, State.ACCEPTED, attempts=n, peer_id=outcome.peer_id or None)
+    due = queries.first(settle.routes, row.route, outcome.peer_id, book.now)
+    book.move(row, State.ACCEPTED, attempts=n, peer_id=outcome.peer_id or None, due=due)
 
 
 def _throttled(book: Book, row: Any, outcome: Outcome, _settle: Settle) -> None:

@@ -14,7 +14,7 @@ with an outcome:
 - TRANSIENT: certainly not taken, worth another try later;
 - PERMANENT: certainly not taken, and will not be;
 - UNSENT: not one octet of it was handed to the connection, so certainly not taken; not counted as an attempt;
-- UNKNOWN: it was written, and the answer was lost.
+- UNKNOWN: it was written, and the answer was lost. Should the answer come all the same, a second `settled` tells it.
 
 The dispatcher hands over no more than `room()` segments at a time; `Hub.more_room` tells it to ask again. `room()`
 is 0 while nothing can be sent, and keeps the route's rate. `drain(seconds)` stops taking segments, waits that long
@@ -182,3 +182,23 @@ class Shared(Protocol):
 
     def renew(self, until: float) -> None:
         """Hand nothing to a connection after this instant of CLOCK_BOOTTIME, which goes on while we are frozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What became of this? A segment the peer accepted under `peer_id`, for the handset `to`, and never spoke of."""
+
+    segment: int
+    peer_id: str
+    to: str
+
+
+@runtime_checkable
+class Asker(Protocol):
+    """A transport that can ask what became of something, beside its being a `Transport`."""
+
+    def may_ask(self) -> int:
+        """How many questions it would take this moment."""
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Ask these when there is time; an answer that is final goes to `Hub.receipt`."""

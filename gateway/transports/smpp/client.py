@@ -29,6 +29,7 @@ from gateway.transports.smpp.events import Mode
 from gateway.transports.smpp.link import GOODBYE, Ending, Link
 from gateway.transports.smpp.pace import Pace
 from gateway.transports.smpp.pdu import Bind, Command
+from gateway.transports.smpp.questions import Questions
 from gateway.transports.smpp.status import CREDENTIALS, Class, meaning
 from gateway.transports.smpp.submission import Submission
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from gateway.message import Claimed
     from gateway.routing import Route
-    from gateway.transports.base import Hub
+    from gateway.transports.base import Hub, Question
     from gateway.transports.smpp.events import Answered
     from gateway.transports.smpp.link import Sent
     from gateway.transports.smpp.pdu import ShortMessage
@@ -110,6 +111,7 @@ class SmppTransport:
         self._places: list[_Place] = []
         self._group: asyncio.TaskGroup | None = None
         self._wanted = 0
+        self._questions = Questions(route, hub, self._submission)
         self._until = math.inf
         self._standby = "it has no connection"
         self._waiting: deque[Claimed] = deque()
@@ -335,6 +337,31 @@ class SmppTransport:
     def _message(self, segment: Claimed) -> ShortMessage:
         variant = self._variants.get(segment.id)
         return self._submission.message(segment, variant[0] if variant else None)
+
+    def answered_late(self, sent: Sent, answer: Answered) -> None:
+        """An answer after all: it is told, whatever it is; the pace learns nothing from so long ago."""
+        said = meaning(answer.status, self._route.status)
+        result = _RESULTS.get(said.what, Result.TRANSIENT)
+        log.info(
+            "route %s: the answer to segment %d came late: %s",
+            self._route.name,
+            sent.segment.id,
+            said.code,
+            extra={"action": "smpp_answered_late", "segment": sent.segment.id},
+        )
+        self._hub.settled(_outcome(sent, said, result, answer, self._wall()))
+
+    def may_ask(self) -> int:
+        """How many questions it would take this moment."""
+        return 0 if self._draining.is_set() else self._questions.room(self._senders())
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Ask these by query_sm, each on a link that has room; those that have none are asked another time."""
+        self._questions.ask(self._senders(), questions)
+
+    def reported(self, question: Question, answer: Answered | None) -> None:
+        """An answer to a query_sm; None: there was none."""
+        self._questions.reported(question, answer)
 
     def given_up(self, sent: Iterable[Sent], why: str) -> None:
         """Written and not answered is unknown; not written is unsent."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.transports.smpp.codec import short_message_octets
-from gateway.transports.smpp.pdu import EncodeError, ShortMessage, Tag
+from gateway.transports.smpp.pdu import EncodeError, Query, ShortMessage, Tag
 
 if TYPE_CHECKING:
     from gateway.message import Claimed
@@ -121,6 +121,10 @@ class Submission:
         if status in _SENDER_REFUSED and self._numeric is not None and self._numeric != self._source:
             return Variant.NUMERIC_SENDER
         return Variant.NO_VALIDITY if status in _TIME_REFUSED else None
+
+    def query(self, message_id: str) -> Query:
+        """The query_sm of a message: its source address has to be that of the submit_sm (section 4.8.1)."""
+        return Query(message_id, self._source.digits, self._source.ton, self._source.npi)
 
     def message(self, segment: Claimed, variant: Variant | None = None) -> ShortMessage:
         """The submit_sm of one segment.

@@ -36,6 +36,7 @@ class Recorder:
         self.broken: Exception | None = None  # what recording a receipt or a message raises
         self.stuck: asyncio.Event | None = None  # what recording waits for
         self._handed: dict[int, Claimed] = {}
+        self._given_up: set[int] = set()
         self._pushing = False
         self._changed = asyncio.Event()
 
@@ -43,7 +44,13 @@ class Recorder:
 
     def settled(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
+        if outcome.segment in self._given_up:  # its answer came after all
+            self._given_up.remove(outcome.segment)
+            self._changed.set()
+            return
         segment = self._handed.pop(outcome.segment)  # KeyError: settled twice, or never handed over
+        if outcome.result is Result.UNKNOWN:
+            self._given_up.add(outcome.segment)
         if self.insists and outcome.result in AGAIN:
             self.todo.insert(0, segment)
             asyncio.get_running_loop().call_soon(self.push)

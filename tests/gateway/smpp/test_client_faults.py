@@ -218,7 +218,7 @@ async def test_an_answer_that_never_comes_is_unknown_alone(carrier: Carrier, seg
         await hub.until(lambda: len(centre.binds) == 2)
 
 
-async def test_an_answer_that_comes_too_late_changes_nothing(carrier: Carrier, segment: Segments) -> None:
+async def test_an_answer_that_comes_too_late_is_told_after_all(carrier: Carrier, segment: Segments) -> None:
     async with Centre(receipts=False) as centre, carrier(centre.port, response_timeout=0.3) as hub:
         centre.stay_silent(1)
         hub.send([segment(1)])
@@ -228,7 +228,8 @@ async def test_an_answer_that_comes_too_late_changes_nothing(carrier: Carrier, s
         hub.send([segment(2)])
         await hub.until_settled(2)
         await hub.until(lambda: len(centre.binds) == 2)
-        assert hub.results() == {Result.UNKNOWN: 2}
+        assert hub.results() == {Result.UNKNOWN: 2, Result.ACCEPTED: 1}
+        assert hub.last() == {1: Result.UNKNOWN, 2: Result.ACCEPTED}
 
 
 async def test_answers_out_of_order_find_their_segments(carrier: Carrier, segment: Segments) -> None:
