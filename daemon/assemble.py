@@ -21,6 +21,7 @@ from daemon.leasing import Leaseholder
 from daemon.listener import Listener, ListenSettings
 from daemon.login import Login
 from daemon.mail_door import MailDoor
+from filters import domains
 from gateway import accounts, numbers, presence, verbs
 from gateway.reports import Office
 from gateway.routing import Route
@@ -182,6 +183,8 @@ class House:
     async def _listen(self) -> None:
         door = MailDoor(self.store, self.routes, self._work, self._office, now=self._now)
         login = Login(door, accounts.PASSWORDS)
+        if self.config.listen.relays:  # the list of public suffixes takes a moment to load: not in the first mail's way
+            await asyncio.to_thread(domains.organisation, "example.org")
         self.listener = Listener(door, listen_settings(self.config), numbers.sms_number, login, now=self._now)
         for protocol, address in (("smtp", self.config.listen.smtp), ("lmtp", self.config.listen.lmtp)):
             if address is not None:

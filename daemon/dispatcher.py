@@ -13,7 +13,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from daemon.board import Board
@@ -77,17 +77,21 @@ class Dispatcher:
         self._look = look
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._feeders: dict[str, _Feeder] = {}
-        self._outcomes: list[Outcome] = []
+        #: What is to be recorded: outcomes, each with the instant of the claim it belongs to.
+        self._outcomes: list[tuple[Outcome, datetime | None]] = []
         self._gathered = asyncio.Event()
         self._recording = asyncio.Event()
         self._recording.set()
         self._in_hand = 0
+        #: When each segment that is with a transport was claimed.
+        self._claimed: dict[int, datetime] = {}
+        self._last_claim = datetime.min.replace(tzinfo=UTC)
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     # The Hub ----------------------------------------------------------------------------------------------------------
 
     def settled(self, outcome: Outcome) -> None:
-        self._outcomes.append(outcome)
+        self._outcomes.append((outcome, self._claimed.pop(outcome.segment, None)))
         self._gathered.set()
 
     def more_room(self, route: str) -> None:
@@ -212,13 +216,16 @@ class Dispatcher:
         room = 0 if feeder.stopping else feeder.transport.room()
         if room <= 0 or not self._recording.is_set():
             return False
-        claim = Claim(feeder.route.name, room, self._node, self._now())
+        # A claim is known by its instant: no two have the same, even where the clock is set back.
+        self._last_claim = max(self._now(), self._last_claim + timedelta(microseconds=1))
+        claim = Claim(feeder.route.name, room, self._node, self._last_claim)
         try:
             claimed: list[Claimed] = await self._store.do(verbs.CLAIM, claim)
         except StoreLostError as error:
             claimed = await self._reread(feeder, claim, error)
         if not claimed:
             return False
+        self._claimed.update((segment.id, claim.now) for segment in claimed)
         if feeder.stopping or self._is_late():
             self._hand_back(claimed)
             return False
@@ -296,13 +303,14 @@ class Dispatcher:
                 self._recording.set()
                 self._board.set("store", "store", "up")
                 self.kick()
-            self._after(settled, outcomes)
+            self._after(settled, [outcome for outcome, _ in outcomes])
 
-    def _settle(self, outcomes: Sequence[Outcome]) -> Settle:
+    def _settle(self, told: Sequence[tuple[Outcome, datetime | None]]) -> Settle:
         now = self._now()
         waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
         routes = tuple(feeder.route for feeder in self._feeders.values())
-        return Settle(tuple(outcomes), now, waits, self._random.random(), self._node, routes)
+        outcomes, claimed = zip(*told, strict=True)
+        return Settle(outcomes, now, waits, self._random.random(), self._node, claimed, routes)
 
     def _after(self, settled: Settled, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:

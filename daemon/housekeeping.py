@@ -55,6 +55,7 @@ class Housekeeper:
         self._office = office
         self._now = now
         self._wake = asyncio.Event()
+        self._reported = 0  # how far the last look at what is owed came
         self._reroute = True
 
     def reroute(self) -> None:
@@ -114,14 +115,13 @@ class Housekeeper:
         again, unknown_due = await self._resend(now)
         expired = await self._store.run(lambda connection: settlement.expire(connection, now))
         expanded = await self._store.run(lambda connection: expansion.expand_next(connection, self._store.identifiers))
-        reported = await self._store.run(
-            lambda connection: reports.make(connection, self._store.identifiers, self._office(), now)
-        )
+        reported = await self._store.run(lambda connection: self._report(connection, now))
+        self._reported = reported.after
         self._say(moved, stranded, expired)
-        routes = set(ready) | set(again) | set(reported) | set(expanded.routes if expanded else ())
+        routes = set(ready) | set(again) | reported.routes | set(expanded.routes if expanded else ())
         if moved.moved or routes:
             self._ready(None if moved.moved else sorted(routes))
-        if expanded or stranded or self._reroute or expired == claims.MOST:
+        if expanded or stranded or reported.more or self._reroute or expired == claims.MOST:
             return 0.0
         dues = [(at - now).total_seconds() for at in (due, unknown_due) if at is not None]
         return max(0.0, min([_LOOK, *dues]))
@@ -136,6 +136,9 @@ class Housekeeper:
     def _strand(self, connection: Connection, now: datetime) -> int:
         waits = {route.name: now + route.unknown_wait for route in self._office().routes}
         return unknown.strand(connection, now, waits, alive=presence.alive(connection))
+
+    def _report(self, connection: Connection, now: datetime) -> reports.Made:
+        return reports.make(connection, self._store.identifiers, self._office(), now, after=self._reported)
 
     async def _resend(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
         resend = [route.name for route in self._office().routes if route.on_unknown == "resend"]

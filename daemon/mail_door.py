@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from datetime import datetime
 from daemon.door import MailRequest, Sender, Taken
 from gateway import accounts, draft, verbs, verdicts
 from gateway.credit import NotEnoughError
+from gateway.dsn import Asked, Wish, wishes
 from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
 from gateway.reports import Office
@@ -132,7 +132,7 @@ class MailDoor:
             key=mail_key(request),
             automatic=request.automatic,
             report_to=request.envelope_from or None,
-            dsn=_dsn(request),
+            dsn=_asked(request),
         )
         prepared = draft.prepare(
             wanted,
@@ -156,13 +156,7 @@ def mail_key(request: MailRequest) -> bytes:
     return hashlib.sha256(b"mail\0" + request.message_id.encode() + b"\0" + request.digest).digest()
 
 
-def _dsn(request: MailRequest) -> str | None:
+def _asked(request: MailRequest) -> Asked:
     """What was asked of RFC 3461, kept with the message."""
-    asked = {
-        recipient.number: {"notify": sorted(recipient.notify), "orcpt": recipient.orcpt}
-        for recipient in request.recipients
-        if recipient.notify or recipient.orcpt
-    }
-    if not (asked or request.envid or request.ret):
-        return None
-    return json.dumps({"envid": request.envid, "ret": request.ret, "recipients": asked}, separators=(",", ":"))
+    wished = ((recipient.number, Wish(recipient.notify, recipient.orcpt)) for recipient in request.recipients)
+    return Asked(request.envid, request.ret, request.message_id, wishes(wished))

@@ -163,7 +163,7 @@ class Session(SMTP):
             offers.append("STARTTLS")
         if self._may_log_in():
             offers.append(f"AUTH {' '.join(login.MECHANISMS)}")
-        offers += ["ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8"]
+        offers += ["ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "DSN"]
         await self.push("\r\n".join([*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}"]))
 
     async def smtp_HELO(self, hostname: str | None) -> None:  # noqa: N802

@@ -14,10 +14,11 @@ _BLANK = re.compile(r"[ \t]+")
 _QUOTED = re.compile(r'"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[^\x00-\x1f\x7f])*)"')
 _WORD = re.compile(r"[^\s()<>\[\]:;@\\,\"\x00-\x1f\x7f]+")
 _DOTTED = re.compile(r"[^.]+(?:\.[^.]+)*\Z")
+_MARK = re.compile(r"[()\\]")
 _PAIR = re.compile(r"\\(.)")
 
-#: Comments nest at most this deep, and a value has at most this many characters.
-_DEPTH, _LONGEST = 20, 128 * 1024
+#: Comments nest at most this deep; a mailbox and a list have at most this many characters.
+_DEPTH, _LONGEST_MAILBOX, _LONGEST = 20, 4096, 64 * 1024
 
 
 class _UnreadableError(ValueError):
@@ -49,6 +50,8 @@ def mailbox(value: str) -> Mailbox | None:
 
     The value is unfolded; octets above 127 may stand as surrogate escapes. Time is linear.
     """
+    if len(value) > _LONGEST_MAILBOX:
+        return None
     try:
         reader = _Reader(_tokens(value))
         found = reader.mailbox()
@@ -99,8 +102,8 @@ def _tokens(value: str) -> list[_Token]:
 def end_of_comment(text: str, start: int, *, depth: int) -> int:
     """The position after the comment that begins at `start` (RFC 5322 section 3.2.2); 0 for one that does not end."""
     level, at = 0, start
-    while at < len(text):
-        mark = text[at]
+    while found := _MARK.search(text, at):
+        at, mark = found.start(), found[0]
         if mark == "\\":
             at += 1
         elif mark == "(":

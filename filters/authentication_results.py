@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from filters import domains
 from filters.address_list import end_of_comment
@@ -100,18 +101,27 @@ def topmost(fields: Iterable[Field], authserv_id: str) -> AuthenticationResults 
     Fields below it are another server's word, or a forger's. Ids are compared without regard to ASCII case, and a name
     in Unicode with its ASCII form (RFC 8601 section 2.5); nothing that only looks alike is the same.
     """
+    ours = _comparable(authserv_id)
     for field in fields:
         if field.name == NAME:
-            found = read(field.value)
-            if found.authserv_id and _comparable(found.authserv_id) == _comparable(authserv_id):
-                return found
+            found = _written_by(field.value)
+            if found and _comparable(found) == ours:
+                return read(field.value)
     return None
 
 
-def authserv_ids(fields: Iterable[Field]) -> list[str]:
-    """Who wrote each field, topmost first; of those whose author can be read."""
-    found = (read(field.value).authserv_id for field in fields if field.name == NAME)
-    return [authserv_id for authserv_id in found if authserv_id]
+def authserv_ids(fields: Iterable[Field], most: int) -> list[str]:
+    """Who wrote the first fields, topmost first; empty for one whose author cannot be read."""
+    values = islice((field.value for field in fields if field.name == NAME), most)
+    return [_written_by(value) for value in values]
+
+
+def _written_by(value: str) -> str:
+    """The authserv-id alone; empty where it cannot be read."""
+    try:
+        return _Reader(value).authserv_id()
+    except _BrokenError:
+        return ""
 
 
 def _comparable(authserv_id: str) -> str:
@@ -120,12 +130,11 @@ def _comparable(authserv_id: str) -> str:
 
 def read(value: str) -> AuthenticationResults:
     """Read a field's value, unfolded; octets above 127 may be surrogate escapes. Never raises; time is linear."""
-    text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if not value.isascii() else value
-    reader = _Reader(text[:_LONGEST])
+    reader = _Reader(value)
     authserv_id = ""
     try:
         authserv_id = reader.authserv_id()
-        if len(text) > _LONGEST:
+        if len(value) > _LONGEST:
             raise _BrokenError("it is too long")
         return AuthenticationResults(authserv_id, tuple(reader.results()))
     except _BrokenError as error:
@@ -135,7 +144,10 @@ def read(value: str) -> AuthenticationResults:
 class _Reader:
     """Reads one value from left to right."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, value: str) -> None:
+        text = value[:_LONGEST]
+        if not text.isascii():
+            text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         self._text = text
         self._at = 0
 

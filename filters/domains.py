@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 from publicsuffixlist import PublicSuffixList
 
@@ -18,8 +18,11 @@ def canonical(domain: str) -> str:
     Nothing is mapped but the case of ASCII letters. A label that only looks like another, or that a kinder reader
     would turn into it (full-width letters, capitals with accents), stays another, or is none.
     """
-    if len(domain) > _LONGEST:
-        return ""
+    return _canonical(domain) if len(domain) <= _LONGEST else ""
+
+
+@lru_cache(1024)
+def _canonical(domain: str) -> str:
     labels = [_ascii_label(label) for label in domain.split(".")]
     joined = ".".join(labels)
     return joined if all(labels) and len(joined) <= _LONGEST else ""

@@ -127,10 +127,10 @@ def _proof(mail: Mail, authserv_id: str | None, domain: str) -> tuple[str, Findi
 
 
 def _nobody(mail: Mail, authserv_id: str) -> str:
-    others = authentication_results.authserv_ids(mail.fields)
+    others = [one for one in authentication_results.authserv_ids(mail.fields, 3) if one]
     if not others:
         return f"The mail has no Authentication-Results of {authserv_id}: the mail server it came from must add it."
-    return f"The mail has no Authentication-Results of {authserv_id}, only of {', '.join(_short(others[:3]))}."
+    return f"The mail has no Authentication-Results of {authserv_id}, only of {', '.join(_short(others))}."
 
 
 def _aligned_dmarc(results: AuthenticationResults, domain: str) -> str:

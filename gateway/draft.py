@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway import routing, text
+from gateway.dsn import Asked
 from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
 
@@ -51,7 +52,7 @@ class Request:
     flash: bool = False
     automatic: bool = False
     report_to: str | None = None
-    dsn: str | None = None
+    dsn: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,6 @@ def _storable(request: Request) -> Request:
         text=_kept(request.text),
         subject=_kept(request.subject),
         report_to=None if request.report_to is None else _kept(request.report_to),
-        dsn=None if request.dsn is None else _kept(request.dsn),
     )
 
 

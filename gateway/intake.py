@@ -15,8 +15,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, insert, select, tuple_, update
 
-from gateway import credit
+from gateway import credit, reports
 from gateway.draft import Draft, Leg, Recipient
+from gateway.dsn import DELAY_AFTER, Asked, Condition
 from gateway.failure import RefusedError
 from gateway.references import References
 from gateway.store import schema
@@ -61,6 +62,7 @@ _STANDING = select(_delivery.c.message_id, _delivery.c.channel, _delivery.c.addr
 _UNEXPANDED = select(schema.chunk.c.message_id, schema.chunk.c.n, schema.chunk.c.recipients).where(
     schema.chunk.c.message_id.in_(bindparam("messages", expanding=True))
 )
+_ASKED = select(_message.c.id, _message.c.dsn).where(_message.c.id.in_(bindparam("messages", expanding=True)))
 _HOLDS = select(schema.hold.c.kind, schema.hold.c.name)
 _until = bindparam("until", type_=schema.Instant())
 _MORE = (
@@ -68,6 +70,7 @@ _MORE = (
     .where(_message.c.id == bindparam("message"))
     .values(
         recipients=_message.c.recipients + bindparam("more"),
+        dsn=bindparam("asked"),
         expires=case((_message.c.expires < _until, _until), else_=_message.c.expires),
     )
 )
@@ -75,11 +78,12 @@ _MORE = (
 
 @dataclass(slots=True)
 class _Standing:
-    """A message a key leads to: its recipients so far, and the number of its next chunk."""
+    """A message a key leads to: its recipients so far, what its sender asked, and the number of its next chunk."""
 
     id: int
     content: bytes | None
     identities: set[tuple[str, str]]
+    asked: Asked = field(default_factory=Asked)
     chunks: int = 0
 
 
@@ -94,6 +98,7 @@ class Rows:
     segment: list[dict[str, Any]] = field(default_factory=list)
     chunk: list[dict[str, Any]] = field(default_factory=list)
     more: list[dict[str, Any]] = field(default_factory=list)
+    owed: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, connection: Connection) -> None:
         """Insert everything, table after table."""
@@ -109,6 +114,7 @@ class Rows:
                 connection.execute(insert(table), rows)
         if self.more:
             connection.execute(_MORE, self.more)
+        reports.expect(connection, self.owed)
 
 
 def submit_many(
@@ -202,6 +208,8 @@ def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tupl
         wanted = {"messages": sorted(by_message)}
         for row in connection.execute(_STANDING, wanted):
             by_message[row.message_id].identities.add((row.channel, row.address))
+        for kept in connection.execute(_ASKED, wanted):
+            by_message[kept.id].asked = Asked.unpack(kept.dsn)
         for unexpanded in connection.execute(_UNEXPANDED, wanted):
             legs = json.loads(unexpanded.recipients)["legs"]
             known = by_message[unexpanded.message_id]
@@ -252,9 +260,14 @@ def _submit(
     if known is None:
         filler.add_message(message, len(legs))
         if request.key is not None:
-            known = standing[request.account, request.key] = _Standing(message, request.content, set())
+            asked = request.dsn or Asked()
+            known = standing[request.account, request.key] = _Standing(message, request.content, set(), asked)
     else:
-        filler.rows.more.append({"message": message, "more": len(legs), "until": filler.expires})
+        known.asked = known.asked.and_also(request.dsn)
+        filler.rows.more.append(
+            {"message": message, "more": len(legs), "until": filler.expires, "asked": known.asked.pack()}
+        )
+    filler.add_owed(message, legs)
     if known is not None:
         known.identities.update((leg.recipient.channel, leg.recipient.address) for leg in legs)
     if len(legs) > COMPACT:
@@ -298,12 +311,23 @@ class Filler:
                 "urgent": request.urgent,
                 "automatic": request.automatic,
                 "report_to": request.report_to,
-                "dsn": request.dsn,
+                "dsn": request.dsn.pack() if request.dsn is not None else None,
                 "recipients": recipients,
             }
         )
         if request.key is not None:
             self.add_key(message, request.key, request.content)
+
+    def add_owed(self, message: int, legs: Sequence[Leg]) -> None:
+        """Note that the sender is to be told of success or delay, where he asked for it (RFC 3461 section 4.1)."""
+        request = self.draft.request
+        if request.dsn is None or request.report_to is None or request.automatic:
+            return
+        told = {wanted for leg in legs for wanted in request.dsn.wish(leg.recipient.address).conditions}
+        if told & {Condition.SUCCESS, Condition.DELAY}:
+            leaves = self.draft.due or self.draft.created
+            delay = leaves + DELAY_AFTER if Condition.DELAY in told else None
+            self.rows.owed.append({"message_id": message, "since": self.draft.created, "delay": delay})
 
     def add_key(self, message: int, key: bytes, content: bytes | None) -> None:
         """Remember what must not be taken twice (invariant I3)."""

@@ -1,62 +1,91 @@
-"""Failure reports: whoever sent a message is told, once, by mail, what of it failed and why.
+"""Reports: whoever sent a message is told by mail what of it failed, and what else he asked for (RFC 3461).
 
-A message is owed a report as soon as something of it was given back, and gets it when nothing of it is open any more:
-one report, however many parts or recipients failed (RFC 3464; null reverse-path, `Auto-Submitted: auto-generated`).
-Nothing ever answers automatic mail, so such a message is owed none.
+A message is owed a report as soon as something of it was given back, or from the beginning where success or delay was
+to be told. It gets one when nothing of it is open any more, however many parts or recipients failed; one of a delay
+comes before that. Nothing ever answers automatic mail, so such a message is owed none.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.message import EmailMessage, Message
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
-from email.utils import format_datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, literal, literal_column, select
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
-from filters.mail import OUR_MARK
 from gateway import own_mail, routing
-from gateway.message import RETURNED, Channel, Origin, State, delivery_state
+from gateway.dsn import Asked, Condition
+from gateway.message import OPEN, PAID, RETURNED, Channel, Origin, State, delivery_state
+from gateway.report_mail import About, Fate, Told, compose
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
 
 _message, _segment, _delivery, _owed = schema.message, schema.segment, schema.delivery, schema.owed
 
-_SUBJECT = "Your SMS could not be sent"
-#: The most reports made in one transaction.
-_MOST = 20
-#: What still may change: while a message has one of these, its report waits.
-_OPEN = _segment.c.state.in_(
-    [literal_column("'queued'"), literal_column("'held'"), literal_column("'submitting'"), literal_column("'unknown'")]
+#: The most messages looked at, and reports made, in one transaction.
+_LOOK, _MOST = 200, 20
+#: What still changes by itself: while a message has one of these, its report waits. Not so what is parked, for good.
+_MOVING = or_(
+    _segment.c.state.in_([literal_column("'queued'"), literal_column("'held'"), literal_column("'submitting'")]),
+    and_(_segment.c.state == literal_column("'unknown'"), _segment.c.due.is_not(None)),
 )
+#: ESME_RINVDSTADR (SMPP 3.4 section 5.1.3): the operator knows no such number.
+_NO_SUCH_NUMBER = 0x0B
+_WAITS = "its turn has not come yet, or the operator cannot be reached"
+
+
+# Owing ----------------------------------------------------------------------------------------------------------------
 
 
 def owe(connection: Connection, messages: Collection[int], now: datetime) -> None:
     """Note that something of these messages failed."""
     if not messages:
         return
-    told = select(_message.c.id, literal(now, schema.Instant())).where(
-        _message.c.id.in_(sorted(messages)), _message.c.report_to.is_not(None), _message.c.automatic.is_(False)
+    told = (
+        select(_message.c.id, literal(now, schema.Instant()), null())
+        .where(_message.c.id.in_(sorted(messages)), _message.c.report_to.is_not(None), _message.c.automatic.is_(False))
+        .order_by(_message.c.id)
     )
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(_owed).from_select(["message_id", "since"], told).on_conflict_do_nothing()
-    connection.execute(statement)
+    statement = _insert(connection).from_select(["message_id", "since", "delay"], told)
+    connection.execute(_on_conflict(statement))
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """One recipient that was not reached: its address, its state, and why in one sentence."""
+def expect(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note messages whose sender asked for more than failures; `rows` are those of `owed`."""
+    if rows:
+        ordered = sorted(rows, key=lambda row: int(row["message_id"]))
+        connection.execute(_on_conflict(_insert(connection)), ordered)
 
-    address: str
-    name: str
-    state: State
-    why: str
+
+def _insert(connection: Connection) -> Any:
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(_owed)
+
+
+def _on_conflict(statement: Any) -> Any:
+    """What is owed already is touched: whoever makes that report just now is waited for, and nothing is lost."""
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["message_id"],
+        set_={"since": new.since, "delay": func.coalesce(_owed.c.delay, new.delay)},
+    )
+
+
+# Making ---------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,126 +96,160 @@ class Office:
     routes: Sequence[routing.Route]
 
 
-def make(connection: Connection, identifiers: Identifiers, office: Office, now: datetime) -> frozenset[str]:
-    """Queue the reports that can be made now; the routes they leave by."""
-    still_open = select(_segment.c.id).where(_segment.c.message_id == _owed.c.message_id, _OPEN).exists()
-    expanding = select(schema.chunk.c.n).where(schema.chunk.c.message_id == _owed.c.message_id).exists()
-    ready = (
-        select(_message)
-        .join(_owed, _owed.c.message_id == _message.c.id)
-        .where(~still_open, ~expanding)
-        .order_by(_owed.c.message_id)
-        .limit(_MOST)
-        .with_for_update(of=_owed, skip_locked=True)
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Reports were queued on these routes; the next look begins after `after`, at once where there is `more`."""
+
+    routes: frozenset[str]
+    after: int
+    more: bool
+
+
+def make(connection: Connection, identifiers: Identifiers, office: Office, now: datetime, *, after: int = 0) -> Made:
+    """Queue the reports that can be made now, looking at the messages that follow `after`."""
+    statement = select(_owed).where(_owed.c.message_id > after).order_by(_owed.c.message_id).limit(_LOOK)
+    owed = connection.execute(statement.with_for_update(skip_locked=True)).all()
+    moving = _moving(connection, [row.message_id for row in owed])
+    used: set[str] = set()
+    made = 0
+    for row in owed:
+        if made >= _MOST:
+            return Made(frozenset(used), after, more=True)
+        after = row.message_id
+        open_ = after in moving
+        if open_ and (row.delay is None or row.delay > now):
+            continue
+        route = _report(connection, identifiers, office, after, now, delay=open_)
+        if route is not None:
+            made += 1
+            used.add(route)
+    full = len(owed) == _LOOK
+    return Made(frozenset(used), after if full else 0, more=full and made > 0)
+
+
+def _moving(connection: Connection, messages: Sequence[int]) -> set[int]:
+    """Those of these messages of which something is still open."""
+    if not messages:
+        return set()
+    chunk = schema.chunk.c.message_id
+    moving = select(_segment.c.message_id).where(_segment.c.message_id.in_(messages), _MOVING).distinct()
+    expanding = select(chunk).where(chunk.in_(messages)).distinct()
+    return {*connection.execute(moving).scalars(), *connection.execute(expanding).scalars()}
+
+
+def _report(
+    connection: Connection, identifiers: Identifiers, office: Office, message: int, now: datetime, *, delay: bool
+) -> str | None:
+    """Queue the report on one message, and owe it no longer; the route, None where there is nothing to tell.
+
+    Where no route carries e-mail the report stays owed: `check` says that one is missing.
+    """
+    row = connection.execute(select(_message).where(_message.c.id == message)).one()
+    route = routing.choose(office.routes, Channel.EMAIL, row.report_to)
+    if route is None:
+        return None
+    about = _about(connection, row, delay=delay)
+    if about.told:
+        payload = compose(about, office.domain, route.sender, now)
+        mail = own_mail.OwnMail(
+            row.account_id, Origin.REPORT, about.to, about.title, f"report on message {message}", payload
+        )
+        _note_reported(connection, about, own_mail.queue(connection, identifiers, mail, route, now), now)
+    ours = _owed.c.message_id == message
+    connection.execute(update(_owed).where(ours).values(delay=None) if delay else delete(_owed).where(ours))
+    return route.name if about.told else None
+
+
+def _note_reported(connection: Connection, about: About, report: int, now: datetime) -> None:
+    what = {Fate.FAILED: "the failure", Fate.DELAYED: "the delay", Fate.RELAYED: "that it was handed over"}[about.fate]
+    event = {"message_id": about.id, "segment_id": None, "at": now, "what": "reported"}
+    connection.execute(insert(schema.event), {**event, "detail": f"{what}, to {about.to} by mail (message {report})"})
+    for fate in (Fate.FAILED, Fate.RELAYED):
+        some = [{"ours": one.delivery} for one in about.told if one.fate is fate]
+        if some:
+            told = update(_delivery).where(_delivery.c.id == bindparam("ours")).values(told=fate.value)
+            connection.execute(told, some)
+
+
+# What there is to tell ------------------------------------------------------------------------------------------------
+
+
+def _about(connection: Connection, row: Any, *, delay: bool) -> About:
+    """What is to be told of a message: what failed and what was relayed, or, with `delay`, what has not left yet."""
+    asked = Asked.unpack(row.dsn)
+    segments = _segments(connection, row.id)
+    reasons = _reasons(connection, row.id, segments)
+    tries = _last_tries(connection, row.id)
+    told: list[Told] = []
+    uncertain: list[str] = []
+    statement = select(_delivery).where(_delivery.c.message_id == row.id).order_by(_delivery.c.id)
+    for one in connection.execute(statement):
+        parts = segments.get(one.id, [])
+        state = delivery_state(State(part.state) for part in parts)
+        to = (one.id, Channel(one.channel), one.address, one.name)
+        why, code = tries.get(one.id, ("", ""))
+        if delay:
+            if state in OPEN and asked.wants(one.address, Condition.DELAY):
+                until = max((part.expires for part in parts), default=row.expires)
+                told.append(Told(*to, Fate.DELAYED, "4.4.0", why or _WAITS, until=until))
+        elif state == State.UNKNOWN:
+            uncertain.append(one.name or one.address)
+        elif state in RETURNED and not one.told and asked.wants(one.address, Condition.FAILURE):
+            why = reasons.get(one.id, state.value)
+            told.append(Told(*to, Fate.FAILED, _status(state, code), why, code))
+        elif state in PAID and not one.told and asked.wants(one.address, Condition.SUCCESS):
+            # "Message relayed to non-compliant mailer" (RFC 3886 section 3.3.4): nobody tells more by mail.
+            told.append(Told(*to, Fate.RELAYED, "2.1.9"))
+    return About(
+        row.id, row.report_to, row.created, row.subject, row.text, row.recipients, asked, tuple(told), tuple(uncertain)
     )
-    used = set()
-    for row in connection.execute(ready).all():
-        route = routing.choose(office.routes, Channel.EMAIL, row.report_to)
-        if route is None:
-            continue  # `check` says that a route for e-mail is missing; the report waits for one
-        failed = list(_failures(connection, row.id))
-        if failed:
-            _queue(connection, identifiers, row, compose(row, failed, office.domain, route.sender, now), route, now)
-            used.add(route.name)
-        connection.execute(delete(_owed).where(_owed.c.message_id == row.id))
-    return frozenset(used)
 
 
-def _failures(connection: Connection, message: int) -> Iterator[Failed]:
-    rows = connection.execute(
-        select(_segment.c.id, _segment.c.delivery_id, _segment.c.state).where(_segment.c.message_id == message)
-    ).all()
-    states: dict[int, list[State]] = {}
-    for row in rows:
-        states.setdefault(row.delivery_id, []).append(State(row.state))
+def _segments(connection: Connection, message: int) -> dict[int, list[Any]]:
+    """The segments of a message by delivery."""
+    columns = (_segment.c.id, _segment.c.delivery_id, _segment.c.state, _segment.c.expires)
+    found: dict[int, list[Any]] = {}
+    for row in connection.execute(select(*columns).where(_segment.c.message_id == message).order_by(_segment.c.id)):
+        found.setdefault(row.delivery_id, []).append(row)
+    return found
+
+
+def _reasons(connection: Connection, message: int, segments: Mapping[int, Iterable[Any]]) -> dict[int, str]:
+    """Why deliveries failed: the first part's failure; that its siblings were cancelled says nothing more."""
     event = schema.event
-    reasons: dict[int, str] = {}
-    deliveries = {row.id: row.delivery_id for row in rows}
-    told = (
+    deliveries = {part.id: delivery for delivery, parts in segments.items() for part in parts}
+    ended = (
         select(event.c.segment_id, event.c.detail, event.c.what)
         .where(event.c.message_id == message, event.c.what.in_([state.value for state in RETURNED]))
         .order_by(event.c.id)
     )
-    for line in connection.execute(told):
-        # The first part's failure is the reason; that its siblings were cancelled says nothing more.
-        if line.what != State.CANCELLED or deliveries[line.segment_id] not in reasons:
-            reasons.setdefault(deliveries[line.segment_id], line.detail)
-    for delivery in connection.execute(select(_delivery).where(_delivery.c.message_id == message)):
-        state = delivery_state(states.get(delivery.id, ()))
-        if state in RETURNED:
-            yield Failed(delivery.address, delivery.name, state, reasons.get(delivery.id, ""))
+    found: dict[int, tuple[bool, str]] = {}
+    for line in connection.execute(ended):
+        delivery = deliveries.get(line.segment_id)
+        cancelled = line.what == State.CANCELLED
+        if delivery is not None and (delivery not in found or (found[delivery][0] and not cancelled)):
+            found[delivery] = (cancelled, line.detail)
+    return {delivery: why for delivery, (_, why) in found.items()}
 
 
-def compose(message: Any, failed: Sequence[Failed], domain: str, sender: str, now: datetime) -> bytes:
-    """The report as an SMTP payload (`gateway.transports.smtp`); `message` is the row it speaks of."""
-    report = MIMEMultipart("report", report_type="delivery-status")
-    report["From"] = sender or f"MAILER-DAEMON@{domain}"
-    report["To"] = message.report_to
-    report["Subject"] = _SUBJECT
-    report["Date"] = format_datetime(now)
-    report["Message-ID"] = f"<report.{message.id}@{domain}>"
-    report["Auto-Submitted"] = "auto-generated"
-    report[OUR_MARK] = "report"
-    report.attach(MIMEText(_for_people(message, failed), "plain", "utf-8"))
-    report.attach(_for_machines(message, failed, domain))
-    original = EmailMessage()
-    original["Subject"] = " ".join(message.subject.split())
-    original["Date"] = format_datetime(message.created)
-    headers = MIMEText(original.as_string(), "rfc822-headers", "utf-8")
-    report.attach(headers)
-    return b"Return-Path: <>\r\n" + report.as_bytes(policy=report.policy.clone(linesep="\r\n", max_line_length=900))
-
-
-def _for_people(message: Any, failed: Sequence[Failed]) -> str:
-    lines = [f"Your message of {message.created:%Y-%m-%d %H:%M} UTC could not be sent to:", ""]
-    lines += [f"  {one.name or one.address}: {one.why or one.state}" for one in failed]
-    lines += ["", "What was set aside for it has gone back to your credit."]
-    if message.recipients > len(failed):
-        lines.append(
-            f"The other {message.recipients - len(failed)} of its {message.recipients} recipients were sent it."
-        )
-    lines += ["", "It began:", "", "  " + " ".join(message.text.split())[:160], "", f"(message {message.id})", ""]
-    return "\n".join(lines)
-
-
-def _for_machines(message: Any, failed: Sequence[Failed], domain: str) -> Message:
-    asked: dict[str, Any] = json.loads(message.dsn) if message.dsn else {}
-    about = Message()
-    about["Reporting-MTA"] = f"dns; {domain}"
-    if asked.get("envid"):
-        about["Original-Envelope-Id"] = asked["envid"]
-    about["Arrival-Date"] = format_datetime(message.created)
-    blocks: list[Message | str] = [about]
-    for one in failed:
-        block = Message()
-        original = asked.get("recipients", {}).get(one.address, {}).get("orcpt")
-        if original:
-            block["Original-Recipient"] = original
-        block["Final-Recipient"] = f"rfc822; {one.address.lstrip('+')}@{domain}"
-        block["Action"] = "failed"
-        block["Status"] = "5.4.7" if one.state == State.EXPIRED else "5.0.0"
-        block["Diagnostic-Code"] = "x-tocsin; " + " ".join(one.why.encode("ascii", "replace").decode().split())
-        blocks.append(block)
-    status = Message()
-    status["Content-Type"] = "message/delivery-status"
-    status.set_payload(blocks)
-    return status
-
-
-def _queue(
-    connection: Connection, identifiers: Identifiers, about: Any, payload: bytes, route: routing.Route, now: datetime
-) -> None:
-    what = own_mail.OwnMail(
-        about.account_id, Origin.REPORT, about.report_to, _SUBJECT, f"report on message {about.id}", payload
+def _last_tries(connection: Connection, message: int) -> dict[int, tuple[str, str]]:
+    """Of deliveries that were not reached: what their last attempt came to, and the operator's code for it."""
+    attempt = schema.attempt
+    statement = (
+        select(_segment.c.delivery_id, attempt.c.detail, attempt.c.code)
+        .join(attempt, attempt.c.segment_id == _segment.c.id)
+        .where(_segment.c.message_id == message, _segment.c.state.not_in([state.value for state in PAID]))
+        .order_by(attempt.c.at, attempt.c.segment_id, attempt.c.n)
     )
-    report = own_mail.queue(connection, identifiers, what, route, now)
-    connection.execute(
-        insert(schema.event),
-        {
-            "message_id": about.id,
-            "segment_id": None,
-            "at": now,
-            "what": "reported",
-            "detail": f"to {about.report_to} by mail (message {report})",
-        },
-    )
+    rows = connection.execute(statement)
+    return {row.delivery_id: (row.detail or row.code, row.code) for row in rows}
+
+
+def _status(state: State, code: str) -> str:
+    """RFC 3463: why it failed, as far as one of its codes says so."""
+    if state == State.EXPIRED:
+        return "5.4.7"
+    try:
+        return "5.1.1" if int(code, 16) == _NO_SUCH_NUMBER else "5.0.0"
+    except ValueError:
+        return "5.0.0"

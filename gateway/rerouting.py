@@ -43,7 +43,7 @@ def reroute(connection: Connection, routes: Sequence[Route], now: datetime) -> M
             _segment.c.rank,
         )
         .where(claims.EXPIRING, _segment.c.route.not_in([route.name for route in routes]))
-        .order_by(_segment.c.id)
+        .order_by(_segment.c.expires)  # the partial index's order: by any other SQLite reads the whole table
         .limit(claims.MOST)
         .with_for_update(skip_locked=True)
     ).all()

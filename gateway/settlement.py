@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
@@ -32,8 +33,10 @@ _segment = schema.segment
 class Settle:
     """Outcomes to record, of segments that `node` claimed.
 
-    `waits` says for each route how long an unknown segment waits for a receipt to tell. `routes` are where
-    what one of them refused too often may go instead.
+    `waits` says for each route how long an unknown segment waits for a receipt to tell. `claimed` has for each outcome
+    the instant of the claim it belongs to, None where that does not matter: an outcome whose recording was lost on its
+    way, and had happened, comes a second time, and must not undo a later claim of the same segment.
+    `routes` are where what one of them refused too often may go instead.
     """
 
     outcomes: Sequence[Outcome]
@@ -41,6 +44,7 @@ class Settle:
     waits: Mapping[str, datetime]
     jitter: float
     node: int
+    claimed: Sequence[datetime | None] = ()
     routes: Sequence[Route] = ()
 
 
@@ -211,19 +215,23 @@ def settle_many(
     connection: Connection, settles: Sequence[Settle], identifiers: Identifiers | None = None
 ) -> list[Settled]:
     """Record sets of outcomes, and answer each with what it means for the dispatcher."""
-    outcomes = [(outcome, settle) for settle in settles for outcome in settle.outcomes]
+    outcomes = [
+        (outcome, claimed, settle)
+        for settle in settles
+        for outcome, claimed in zip_longest(settle.outcomes, settle.claimed)
+    ]
     now = max(settle.now for settle in settles)
     rows = {
-        row.id: row for row in connection.execute(BY_ID, {"ids": sorted({outcome.segment for outcome, _ in outcomes})})
+        row.id: row for row in connection.execute(BY_ID, {"ids": sorted({outcome.segment for outcome, *_ in outcomes})})
     }
     book = Book(now)
-    for outcome, settle in outcomes:
+    for outcome, claimed, settle in outcomes:
         row = rows.get(outcome.segment)
         if (
             row is None
             or outcome.segment in book.changes
             or outcome.segment in book.spent
-            or not _still_open(row, outcome, settle.node)
+            or not _still_open(row, outcome, claimed, settle.node)
         ):
             log.info(
                 "segment %d has moved on; what comes now changes nothing: %s",
@@ -246,7 +254,7 @@ def settle_many(
     return [answer] * len(settles)
 
 
-def _still_open(row: Any, outcome: Outcome, node: int) -> bool:
+def _still_open(row: Any, outcome: Outcome, claimed: datetime | None, node: int) -> bool:
     """Whether the answer is to what was last done with the segment.
 
     A segment given up as unknown may still get it: that it was taken is true for good, that it was not only as long as
@@ -254,7 +262,7 @@ def _still_open(row: Any, outcome: Outcome, node: int) -> bool:
     """
     state = State(row.state)
     if state == State.SUBMITTING:
-        return bool(row.node == node)
+        return bool(row.node == node) and (claimed in (None, row.submitted) or outcome.result == Result.ACCEPTED)
     if state != State.UNKNOWN or outcome.result == Result.UNKNOWN:
         return False
     return outcome.result == Result.ACCEPTED or not row.resent

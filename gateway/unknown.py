@@ -28,7 +28,7 @@ def strand(connection: Connection, now: datetime, waits: Mapping[str, datetime],
     statement = (
         select(*COLUMNS)
         .where(SUBMITTING, _segment.c.node.not_in(living) if living else SUBMITTING)
-        .order_by(_segment.c.id)
+        .order_by(_segment.c.node)  # the partial index's order: by any other SQLite reads the whole table
         .limit(MOST)
         .with_for_update(skip_locked=True)
     )
@@ -49,7 +49,7 @@ def resend(connection: Connection, now: datetime, routes: Iterable[str]) -> tupl
     statement = (
         select(*COLUMNS, _segment.c.urgent)
         .where(UNKNOWN, _segment.c.due <= now)
-        .order_by(_segment.c.id)
+        .order_by(_segment.c.due)
         .limit(MOST)
         .with_for_update(skip_locked=True)
     )

@@ -41,6 +41,8 @@ def tell(
     route = routing.choose(office.routes, Channel.EMAIL, address)
     if route is None:
         return None
+    whose = select(schema.account.c.id).where(schema.account.c.id == account)
+    connection.execute(whose.with_for_update())  # two that ask at once come one after the other
     used = schema.seen
     mine = (used.c.account_id == account) & used.c.key.in_(_KEYS)
     times = {row.key: row.created for row in connection.execute(select(used.c.key, used.c.created).where(mine))}
@@ -69,7 +71,7 @@ def compose(domain: str, sender: str, address: str, words: str, about: str, now:
     mail["Date"] = format_datetime(now)
     tag = hashlib.sha256(f"{about}\0{address}\0{now.isoformat()}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
     mail["Message-ID"] = f"<verdict.{tag}@{domain}>"
-    if about.isascii() and about.isprintable() and len(about) < 900:
+    if about and about.isascii() and about.isprintable() and len(about) < 900:
         mail["In-Reply-To"] = mail["References"] = about
     mail["Auto-Submitted"] = "auto-replied"
     mail[OUR_MARK] = "verdict"

@@ -34,9 +34,9 @@ def absent(peer: str) -> NoReturn:
 
 
 class Cluster:
-    """PostgreSQL in a temporary folder, on a unix socket there, as a user other than root; without fsync."""
+    """PostgreSQL in a temporary folder, on a unix socket there, as a user other than root; `durable` only if asked."""
 
-    def __init__(self, folder: Path, binaries: Path) -> None:
+    def __init__(self, folder: Path, binaries: Path, *, durable: bool = False) -> None:
         self.folder = folder
         self._binaries = binaries
         self._names = (f"test_{n}" for n in itertools.count())
@@ -47,9 +47,11 @@ class Cluster:
         self._run("initdb", "-D", "data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync")
         with (folder / "data" / "postgresql.conf").open("a") as settings:
             settings.write(
-                f"listen_addresses = ''\nunix_socket_directories = '{folder}'\nfsync = off\nfull_page_writes = off\n"
-                "shared_buffers = 32MB\nmax_connections = 200\ndeadlock_timeout = 200ms\nautovacuum = off\n"
+                f"listen_addresses = ''\nunix_socket_directories = '{folder}'\nmax_connections = 200\n"
+                "shared_buffers = 64MB\nautovacuum = off\n"
             )
+            if not durable:
+                settings.write("fsync = off\nfull_page_writes = off\ndeadlock_timeout = 200ms\n")
 
     def start(self) -> None:
         self._run("pg_ctl", "-D", "data", "-l", "log", "-w", "start")
@@ -94,16 +96,17 @@ class Cluster:
             raise RuntimeError(f"{program} failed: {(self.folder / 'said').read_text()}")
 
 
-def _binaries() -> Path:
+def postgresql_binaries() -> Path | None:
+    """Where the newest installed PostgreSQL keeps its programs; None where there is none."""
     homes = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda found: int(found.parts[-3]))
     found = homes[-1] if homes else shutil.which("initdb")
-    return Path(found).resolve().parent if found else absent("postgresql")
+    return Path(found).resolve().parent if found else None
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The cluster of this worker, with a database `migrated` as the template of all others."""
-    binaries = _binaries()
+    binaries = postgresql_binaries() or absent("postgresql")
     memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="tocsin-pg-", dir=memory if os.access(memory, os.W_OK) else None))
     try:

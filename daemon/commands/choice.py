@@ -51,23 +51,26 @@ class Choice:
 
     def each(self, verb: Verb) -> int:
         """Do it, a transaction at a time; how many segments."""
-        done, after = 0, 0
+        done = 0
+        after: int | None = 0
         now = utc_now()
-        while True:
-            step = self.store.run_now(partial(verb, selection=self.selection, now=now, after=after))
-            done += step.done
-            if step.last is None:
-                return done
-            after = step.last
+        with output.progress("segments") as told:
+            while after is not None:
+                step = self.store.run_now(partial(verb, selection=self.selection, now=now, after=after))
+                done, after = done + step.done, step.last
+                told(done)
+        return done
 
     def cancel_unexpanded(self) -> int:
         """Cancel recipients that are not in the queue yet; how many."""
         done = 0
         after: tuple[int, int] | None = (0, -1)
-        while after is not None:
-            work = partial(holds.cancel_unexpanded, selection=self.selection, now=utc_now(), after=after)
-            count, after = self.store.run_now(work)
-            done += count
+        with output.progress("recipients") as told:
+            while after is not None:
+                work = partial(holds.cancel_unexpanded, selection=self.selection, now=utc_now(), after=after)
+                count, after = self.store.run_now(work)
+                done += count
+                told(done)
         return done
 
     def report(self, done: int, what: str, *, nothing: str | None) -> None:

@@ -104,5 +104,5 @@ def show(
     heads = ("to", "channel", "part", "segment", "state", "route")
     output.table(heads, rows, empty="its recipients are not in the queue yet")
     output.say("")
-    moments = [(output.when(one["at"]), one["what"], one["detail"]) for one in document["timeline"]]
+    moments = [(output.when(one["at"], "milliseconds"), one["what"], one["detail"]) for one in document["timeline"]]
     output.table(("at", "what", "detail"), moments, empty="")

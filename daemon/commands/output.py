@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -55,12 +56,24 @@ def clean(text: str) -> str:
     )
 
 
-def when(instant: datetime | str | None) -> str:
+def when(instant: datetime | str | None, precision: str = "seconds") -> str:
     """An instant for people: this machine's time, with its offset."""
     if instant is None:
         return ""
     found = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
-    return found.astimezone().isoformat(" ", "seconds")
+    return found.astimezone().isoformat(" ", precision)
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Callable[[int], None]]:
+    """Something to call with how many of `what` are done so far: shown on a terminal, and nowhere else."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{what}: 0") as status:
+        yield lambda done: status.update(f"{what}: {done:,}")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str, headed: bool = True) -> None:

@@ -13,7 +13,8 @@ from gateway.message import Channel
 app = new_app("Dry runs: print JSON, touch no store, send nothing.")
 
 
-@app.command()
+# A text may begin with a dash.
+@app.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 def segments(
     text: Annotated[
         str, typer.Argument(metavar="TEXT", help="The text, or - to read it from stdin exactly as it comes.")

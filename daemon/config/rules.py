@@ -11,8 +11,11 @@ from daemon.config.values import parse_mailbox
 
 #: What each transport can carry; SMPP carries fax and e-mail by `protocol_id`.
 _CARRIES = {"smpp": {"sms", "email", "fax"}, "smtp": {"email"}, "hylafax": {"fax"}, "t37": {"fax"}}
-#: source_addr is a C-Octet String of at most 21 octets with its NUL (SMPP 3.4 section 4.4.1).
-_LONGEST_SENDER = 20
+#: source_addr is a C-Octet String of at most 21 octets with its NUL (SMPP 3.4 section 4.4.1), a name has at most 11
+#: characters (3GPP TS 23.040 clause 9.1.2.5).
+_LONGEST_SENDER, _LONGEST_NAME = 20, 11
+#: Likewise the fields of a bind (SMPP 3.4 section 4.1.1).
+_BIND = {"system_id": 15, "password": 8, "system_type": 12}
 
 
 def judge_listen(listen: ListenSection) -> Iterator[Fault]:
@@ -57,6 +60,18 @@ def judge_route(route: RouteSection, n: int) -> Iterator[Fault]:
     elif re.search(r"[\s/:@]", route.host) and not re.fullmatch(r"[0-9a-fA-F:.]+", route.host):
         yield Fault(key("route", n, "host"), f'is "{route.host}": write a name or an address; the port has its own key')
     yield from _judge_sender(route, key("route", n, "sender"))
+    if route.transport == "smpp":
+        yield from _judge_bind(route, n)
+
+
+def _judge_bind(route: RouteSection, n: int) -> Iterator[Fault]:
+    texts = {"system_id": route.system_id, "password": route.password.get_secret_value()}
+    for name, text in {**texts, "system_type": route.system_type}.items():
+        where = key("route", n, name)
+        if len(text) > _BIND[name]:
+            yield Fault(where, f"has {len(text)} characters: SMPP 3.4 allows {_BIND[name]}")
+        elif "\0" in text or any(ord(mark) > 0xFF for mark in text):
+            yield Fault(where, "has a character that SMPP cannot carry: write letters, digits and marks of ASCII")
 
 
 def _judge_sender(route: RouteSection, where: str) -> Iterator[Fault]:
@@ -66,9 +81,14 @@ def _judge_sender(route: RouteSection, where: str) -> Iterator[Fault]:
         except ValueError as error:
             found = f'is "{route.sender}"' if route.sender else "is missing"
             yield Fault(where, f"{found}: it is the From of what goes out; {error}")
-    elif route.transport == "smpp" and not (route.sender.isascii() and len(route.sender) <= _LONGEST_SENDER):
+    elif route.transport == "smpp" and not _is_sender(route.sender):
         text = f'is "{route.sender}": write a number, or up to 11 ASCII letters and digits'
         yield Fault(where, text)
+
+
+def _is_sender(sender: str) -> bool:
+    longest = _LONGEST_SENDER if re.fullmatch(r"\+?[0-9]*", sender) else _LONGEST_NAME
+    return sender.isascii() and len(sender.removeprefix("+")) <= longest
 
 
 def judge_names(routes: Sequence[tuple[int, RouteSection]]) -> Iterator[Fault]:

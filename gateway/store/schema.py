@@ -186,6 +186,7 @@ delivery = _table(
     Column("channel", String, nullable=False),
     Column("address", String, nullable=False),
     Column("name", String, nullable=False, default=""),  # as it was written, where that was not the address
+    Column("told", String),  # what its sender was told of it for good: failed, relayed
     UniqueConstraint("message_id", "channel", "address"),
 )
 
@@ -320,7 +321,7 @@ receipt = _table(
     Column("done", String, nullable=False, default=""),
     Column("segment_id", BigInteger),  # none: an orphan, kept to be matched later
 )
-_partial("ix_receipt_orphan", receipt.c.route, receipt.c.peer_key, where=receipt.c.segment_id.is_(None))
+_partial("ix_receipt_orphan", receipt.c.peer_key, where=receipt.c.segment_id.is_(None))
 _partial("ix_receipt_segment_id", receipt.c.segment_id, where=receipt.c.segment_id.is_not(None))
 
 incoming = _table(
@@ -347,9 +348,10 @@ event = _table(
 )
 
 owed = _table(
-    "owed",  # messages whose sender is to be told that something of them failed, once all of it is settled
+    "owed",  # messages whose sender is to be told what became of them, once all of it is settled
     Column("message_id", Key, primary_key=True, autoincrement=False),
     Column("since", Instant, nullable=False),
+    Column("delay", Instant),  # when to tell him that something has not left yet
 )
 
 # The house -----------------------------------------------------------------------------------------------------------

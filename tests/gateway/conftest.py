@@ -177,7 +177,9 @@ class Desk:
         """Record the same outcome for all of these."""
         outcomes = tuple(Outcome(one.id, result, written=now, answered=now, **told) for one in claimed)
         waits = {route.name: now + route.unknown_wait for route in self.routes}
-        settled: Settled = await self.store.do(verbs.SETTLE, Settle(outcomes, now, waits, 0.5, node, self.routes))
+        settled: Settled = await self.store.do(
+            verbs.SETTLE, Settle(outcomes, now, waits, 0.5, node, routes=self.routes)
+        )
         return settled
 
     async def deliver(self, account: int, *to: str, result: Result = Result.ACCEPTED, **options: Any) -> Taken:

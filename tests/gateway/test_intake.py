@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway import accounts, expansion, holds, verbs
 from gateway.credit import NotEnoughError
+from gateway.dsn import Asked
 from gateway.failure import RefusedError
 from gateway.intake import CHUNK, COMPACT, KeyUsedError, Taken
 from gateway.message import Channel
@@ -75,7 +76,7 @@ async def test_an_account_that_is_gone_is_refused(desk: Any) -> None:
 @pytest.mark.parametrize("bad", ["a\0b", "lone \ud83d surrogate", "caf\udce9"], ids=["NUL", "surrogate", "octet"])
 async def test_any_characters_a_mail_can_bring_are_taken(desk: Any, bad: str) -> None:
     ann = desk.account(bought=10)
-    await desk.send(ann, text=bad, subject=bad, report_to=f"{bad}@example.org", dsn=bad)
+    await desk.send(ann, text=bad, subject=bad, report_to=f"{bad}@example.org", dsn=Asked(envid=bad))
     (message,) = desk.rows(schema.message)
     assert "\ufffd" in message.text
     assert desk.states() == ["queued"]

@@ -1,4 +1,4 @@
-"""A commit whose answer never came: what each hot verb makes of not knowing whether it happened."""
+"""The answer to a COMMIT is lost: perhaps it happened, perhaps not. Nothing is lost by it, nothing happens twice."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="module")
-def postfix() -> Iterator[Callable[[str], Postfix]]:
-    """Start a Postfix that relays sms.example.org to a next hop: `postfix("inet:127.0.0.1:24")`."""
+def postfix() -> Iterator[Callable[..., Postfix]]:
+    """Start a Postfix that relays sms.example.org to a next hop: `postfix("inet:127.0.0.1:24", "more = settings")`."""
     started: list[Postfix] = []
 
-    def start(next_hop: str) -> Postfix:
-        made = Postfix(next_hop)
+    def start(next_hop: str, *settings: str) -> Postfix:
+        made = Postfix(next_hop, *settings)
         started.append(made)
         made.start()
         return made

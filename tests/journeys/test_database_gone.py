@@ -10,12 +10,14 @@ import random
 import sqlite3
 from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
 from gateway.message import PAID, State
 from gateway.store.engine import BUSY
 from tests.conftest import Cluster
+from tests.peers.commit_cutter import CommitCutter
 from tests.peers.daemon_process import DaemonProcess, operator, until
 from tests.peers.ledgers import PAYERS, Books
 from tests.peers.mail_client import Senders, mails
@@ -123,3 +125,23 @@ async def test_the_database_server_cuts_connections_again_and_again(trouble: Tro
     assert cuts > 10
     await trouble.end()
     assert trouble.books.states()[State.UNKNOWN] == 0
+
+
+@pytest.mark.peer("postgresql")
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+async def test_nobody_knows_whether_a_commit_happened(
+    serve: Serve, centre: NodeSmpp, books: Books, cluster: Cluster, database: str, tmp_path: Path
+) -> None:
+    seed = random.SystemRandom().randrange(10**9)
+    print("seed", seed)
+    daemon = serve([operator(centre.port, on_unknown="park", window=10)])
+    async with CommitCutter(tmp_path, cluster.folder, random.Random(seed)) as cutter:
+        daemon.config["store"]["url"] = database.replace(str(cluster.folder), str(cutter.folder))
+        trouble = Trouble(daemon, centre, books)
+        await daemon.start()
+        cutter.share = 0.1
+        while cutter.after < 30 or cutter.before < 30:
+            await trouble.more(20)
+        cutter.share = 0.0
+        print("cut", cutter.before, "before and", cutter.after, "after the commit")
+        await trouble.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import signal
@@ -13,10 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_SERVE = (
-    "import sys; from pathlib import Path; from daemon.config import load; from daemon.serve import serve;"
-    "from daemon.assemble import ROLES; serve(lambda: load(Path(sys.argv[1])), ROLES)"
-)
+#: The console script of the environment the tests run in.
+TOCSIN = str(Path(sys.executable).with_name("tocsin"))
 
 _OPERATOR = {"name": "operator", "channels": ["sms"], "transport": "smpp", "host": "127.0.0.1", "sender": "32475000000"}
 
@@ -101,6 +100,22 @@ class DaemonProcess:
         """Its log so far."""
         return self.log.read_text()
 
+    async def verb(self, *words: str) -> tuple[int, str, str]:
+        """Run another verb on the same configuration; its exit status, what it printed, and what it said."""
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            TOCSIN, "--config", str(self.path), *words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+        )
+        printed, said = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode is not None
+        return process.returncode, printed.decode(), said.decode()
+
+    async def status(self) -> dict[str, dict[str, Any]]:
+        """What `tocsin status --json` prints, by name."""
+        code, printed, said = await self.verb("status", "--json")
+        assert code == 0, said
+        return {line["name"]: line for line in json.loads(printed)}
+
     async def launch(self) -> None:
         """Start the process; it is not ready yet."""
         assert self.process is None, "it runs already"
@@ -112,7 +127,7 @@ class DaemonProcess:
         environment = {**os.environ, "NOTIFY_SOCKET": str(self._notices), "PYTHONFAULTHANDLER": "1"}
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", _SERVE, str(self.path), env=environment, stdout=log, stderr=log
+                TOCSIN, "--config", str(self.path), "serve", env=environment, stdout=log, stderr=log
             )
 
     async def start(self, seconds: float = 30) -> None:

@@ -83,6 +83,7 @@ class MailSink:
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802
         """Keep the mail."""
         async with self._changed:
-            self.got.append(Got(envelope.mail_from or "", tuple(envelope.rcpt_tos), envelope.original_content))
+            sender = (envelope.mail_from or "").strip("<>")
+            self.got.append(Got(sender, tuple(envelope.rcpt_tos), envelope.original_content))
             self._changed.notify_all()
         return "250 OK"

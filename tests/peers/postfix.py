@@ -68,9 +68,12 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    """A Postfix that relays sms.example.org to `next_hop` (`inet:127.0.0.1:24`) by LMTP; all else it discards."""
+    """A Postfix that relays sms.example.org to `next_hop` (`inet:127.0.0.1:24`) by LMTP; all else it discards.
 
-    def __init__(self, next_hop: str) -> None:
+    `settings` are further lines of its main.cf.
+    """
+
+    def __init__(self, next_hop: str, *settings: str) -> None:
         # Short, because sockets lie below it, and open to Postfix's own user.
         self.directory = Path(tempfile.mkdtemp(prefix="postfix-"))
         self.directory.chmod(0o755)
@@ -80,7 +83,8 @@ class Postfix:
         for name in ("queue", "data"):
             (self.directory / name).mkdir()
         os.chown(self.directory / "data", owner.pw_uid, owner.pw_gid)
-        (self.directory / "main.cf").write_text(MAIN.format(directory=self.directory, next_hop=next_hop))
+        main = MAIN.format(directory=self.directory, next_hop=next_hop)
+        (self.directory / "main.cf").write_text("\n".join([main, *settings, ""]))
         (self.directory / "master.cf").write_text(MASTER.format(port=self.port))
 
     def start(self) -> None:

@@ -14,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 NODE_SMPP = ROOT / ".peers" / "node_modules" / "smpp"
 
 
+_EVERYWHERE = f"{os.environ.get('PATH', '')}:/usr/sbin"
+
+
 def _command(*names: str) -> Callable[[], bool]:
     return lambda: all(shutil.which(name) for name in names)
 
@@ -24,13 +27,14 @@ def _postgresql() -> bool:
 
 def _postfix() -> bool:
     # It changes to its own users, which only root may.
-    return shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None and os.geteuid() == 0
+    return shutil.which("postfix", path=_EVERYWHERE) is not None and os.geteuid() == 0
 
 
 PEERS: Mapping[str, Callable[[], bool]] = {
     "node-smpp": lambda: shutil.which("node") is not None and NODE_SMPP.is_dir(),
     "postfix": _postfix,
     "postgresql": _postgresql,
+    "verifiers": lambda: all(shutil.which(name, path=_EVERYWHERE) for name in ("opendkim", "opendmarc")),
     "tshark": _command("tshark", "tcpdump"),
 }
 

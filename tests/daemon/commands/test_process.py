@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import signal
+import sqlite3
 import subprocess
 import sys
 
@@ -34,6 +36,7 @@ def test_the_version_is_the_packages() -> None:
         (["plan", "add", "x"], "Missing option '--monthly'"),
         (["plan", "add", "x", "--monthly", "many"], "'--monthly'"),
         (["--nonsense"], "--nonsense"),
+        (["serve", "--role", "cook"], "'cook' is no role: choose listen, watch, calendars, dispatch, console"),
     ],
 )
 def test_wrong_use_ends_with_2_and_says_what_in_plain_text(tocsin, arguments, said) -> None:
@@ -75,9 +78,10 @@ def test_commands_on_a_store_do_not_load_what_migrates_it(configuration) -> None
     assert told.stdout.endswith("False\n")
 
 
-def test_a_pipe_that_breaks_is_no_defect(configuration, tocsin) -> None:
-    for n in range(300):
-        tocsin("plan", "add", f"plan-{n}-{'x' * 80}", "--monthly", "1")
+def test_a_pipe_that_breaks_is_no_defect(configuration) -> None:
+    with contextlib.closing(sqlite3.connect(configuration.parent / "tocsin.db")) as database, database:
+        plans = [(f"plan-{n}-{'x' * 80}",) for n in range(300)]  # more than a pipe's buffer in the process
+        database.executemany("INSERT INTO plan (name, monthly) VALUES (?, 1)", plans)
     for arguments in (["plan", "list"], ["plan", "list", "--json"], ["--help"]):
         process = subprocess.Popen([*TOCSIN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout is not None
@@ -88,13 +92,25 @@ def test_a_pipe_that_breaks_is_no_defect(configuration, tocsin) -> None:
         assert process.wait(60) == 1
 
 
-def test_an_interruption_ends_quietly_with_130(configuration) -> None:
-    code = "import sys; from daemon.commands import run; print('ready', flush=True); sys.exit(run(sys.argv[1:]))"
+WAITS = """
+import sys, time
+from daemon.commands import run, trial
+
+def waits():
+    print("ready", flush=True)
+    time.sleep(60)
+
+trial.read_text = waits
+sys.exit(run(["try", "segments", "-"]))
+"""
+
+
+def test_an_interruption_ends_quietly_with_130() -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code, "try", "segments", "-"], **pipes) as process:
+    with subprocess.Popen([sys.executable, "-c", WAITS], **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-        process.send_signal(signal.SIGINT)  # whether it loads, or waits for its text already
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, b"", b"")
 
@@ -124,6 +140,26 @@ def test_a_terminal_gets_a_table_that_is_folded_and_not_cut(configuration, tocsi
     assert "…".encode() not in told
 
 
+def test_long_work_shows_its_progress_on_a_terminal_only(configuration, tocsin, jean) -> None:
+    tocsin("send", "--account", jean, "--sms", "+32475123456", "--text", "x")
+    assert tocsin("queue", "hold", "--account", jean).err == ""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    command = [*TOCSIN, "queue", "release", "--account", jean]
+    told = b""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        assert process.stdout.read() == b"1 segment released.\n"
+        try:
+            while piece := os.read(ours, 4096):
+                told += piece
+        except OSError:
+            pass  # the terminal's other end is closed (EIO)
+    os.close(ours)
+    assert b"segments: " in told
+
+
 def test_a_locale_without_our_characters_still_gets_json_in_utf_8(configuration, tocsin, jean) -> None:
     tocsin("account", "set", jean, "--signature", "Åse €")
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -151,11 +187,16 @@ def test_a_store_that_is_locked_is_refused_with_a_sentence(
     tocsin, jean, configuration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.store.engine.BUSY", 0.1)
-    import sqlite3
-
     with sqlite3.connect(configuration.parent / "tocsin.db", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         answer = tocsin("credit", "add", jean, "1", "--reason", "x")
         other.execute("ROLLBACK")
     other.close()
     assert (answer.code, answer.err) == (1, "tocsin: the store is locked by another process\n")
+
+
+def test_the_roles_that_may_be_named_are_those_of_the_house() -> None:
+    from daemon import assemble
+    from daemon.commands import serve
+
+    assert serve.ROLES == assemble.ROLES

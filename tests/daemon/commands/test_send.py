@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,6 +114,12 @@ def test_the_same_key_sends_once(tocsin, send) -> None:
     assert (again.code, again.out) == (0, first.out)
     assert left(tocsin) == 29
     assert send("--sms", SMS, "--text", "x", "--key", "backup 8").out != first.out
+
+
+def test_keys_of_the_command_line_are_apart_from_all_others(send, configuration) -> None:
+    send("--sms", SMS, "--text", "x", "--key", "k")
+    with contextlib.closing(sqlite3.connect(configuration.parent / "tocsin.db")) as database:
+        assert database.execute("SELECT key FROM seen").fetchall() == [(hashlib.sha256(b"cli:k").digest(),)]
 
 
 @pytest.mark.parametrize(

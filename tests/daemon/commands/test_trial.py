@@ -25,6 +25,12 @@ def test_options_of_segments(tocsin) -> None:
     assert tocsin("try", "segments", "--concat", "none", "a").code == 2
 
 
+@pytest.mark.parametrize("text", ["-5 degrees", "--", "-help", "- x", "--- cut ---"])
+def test_a_text_may_begin_with_a_dash(tocsin, text) -> None:
+    arguments = ["--", text] if text == "--" else [text]
+    assert tocsin("try", "segments", *arguments).json["segments"][0]["text"] == text
+
+
 def test_an_empty_text_is_refused(tocsin) -> None:
     answer = tocsin("try", "segments", "")
     assert (answer.code, answer.out) == (1, "")

@@ -94,10 +94,10 @@ def test_credentials_come_before_what_lies_beside_the_configuration(load, tmp_pa
     credentials.mkdir()
     (tmp_path / "operator").write_text("beside")
     (tmp_path / "url").write_text("sqlite:////somewhere/else.db\n")
-    (credentials / "operator").write_text("handed over")
+    (credentials / "operator").write_text("handed")
     text = SMPP + 'password_file = "operator"\n[store]\nurl_file = "url"\n'
     found = load(text, CREDENTIALS_DIRECTORY=str(credentials))
-    assert found.routes[0].password == "handed over"
+    assert found.routes[0].password == "handed"
     assert found.store.url.get_secret_value() == "sqlite:////somewhere/else.db"
     assert load(text).routes[0].password == "beside"
 

@@ -34,6 +34,7 @@ async def test_what_is_offered_is_said(start: Start, connect: Connect) -> None:
         "ENHANCEDSTATUSCODES",
         "8BITMIME",
         "SMTPUTF8",
+        "DSN",
     }
     assert await wire.say("HELO client") == "250 mx.example.org"
 

@@ -192,11 +192,9 @@ def test_results_of_other_fields_are_not_ours() -> None:
 
 
 def test_who_wrote_the_fields_is_told() -> None:
-    found = fields("a.example; none", "(", "b.example; spf=pass")
-    assert authentication_results.authserv_ids([*found, Field("subject", "c.example; none")]) == [
-        "a.example",
-        "b.example",
-    ]
+    found = fields("a.example; none", "(", "b.example; spf=pass", "d.example")
+    named = [Field("subject", "c.example; none"), *found]
+    assert authentication_results.authserv_ids(named, 3) == ["a.example", "", "b.example"]
 
 
 # For filters ---------------------------------------------------------------------------------------------------------

@@ -244,8 +244,12 @@ def test_only_the_recipients_of_a_route_are_cancelled(scene, many) -> None:
 def test_units_of_an_allotment_go_back_to_it_in_whatever_pieces(scene, many) -> None:
     """1,300 units, of which the allotment pays 500; a part is cancelled before it is in the queue, the rest after."""
     scene.add("paul", plan=500)
-    message = scene.send(*many(900), *many(200, prefix="+33612"), by="paul")
+    message = scene.send(*many(200, prefix="+33612"), *many(900), by="paul")
     assert cancel_unexpanded(scene, Selection(route="france")) == 200
+    shown = scene.store.run_now(lambda c: credit.show(c, scene.accounts["paul"], scene.now))
+    # The first chunk has 200 French recipients at 2 units, and 300 Belgian ones: these keep the allotment's units.
+    assert (shown["allotment"]["left"], shown["allotment"]["reserved"]) == (200, 300)
+    assert (shown["provision"]["left"], shown["provision"]["reserved"]) == (9_400, 600)
     scene.expand()
     assert do(scene, holds.cancel, ids(scene, message)) == 900
     shown = scene.store.run_now(lambda c: credit.show(c, scene.accounts["paul"], scene.now))

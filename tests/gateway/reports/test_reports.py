@@ -2,79 +2,24 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from gateway import accounts, credit, draft, reports, settlement, verbs
+from gateway import credit, reports, settlement, verbs
 from gateway.claims import Claim
-from gateway.message import Channel, Claimed, Origin, State
-from gateway.routing import Route
-from gateway.settlement import Settle
+from gateway.dsn import Asked, Wish
+from gateway.message import State
 from gateway.store import schema
 from gateway.store.store import Store
-from gateway.transports.base import Outcome, Result
-from gateway.transports.smtp import envelope_sender
-
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-SMS = Route("operator", frozenset({Channel.SMS}), "smpp")
-MAIL = Route("mail", frozenset({Channel.EMAIL}), "smtp", sender="tocsin@example.org", prefixes=("",), price=0)
-OFFICE = reports.Office("sms.example.org", [SMS, MAIL])
-Send = Callable[..., Awaitable[list[Claimed]]]
-
-
-@pytest.fixture
-async def send(store: Store) -> Send:
-    """Brings a mail to `submitting`; its segments."""
-
-    def person(connection: Any) -> int:
-        account = accounts.add(connection, "jean", now=NOW, addresses=["jean@example.org"])
-        credit.buy(connection, account, 100, reason="test", now=NOW)
-        return account
-
-    account = await store.run(person)
-
-    async def bring(*numbers: str, text: str = "Dinner at eight", **more: Any) -> list[Claimed]:
-        recipients = tuple(draft.Recipient(Channel.SMS, number) for number in numbers)
-        wanted: dict[str, Any] = {"report_to": "jean@example.org", "subject": "Tonight", **more}
-        request = draft.Request(account, Origin.MAIL, recipients, text, **wanted)
-        prepared = draft.prepare(request, routes=[SMS], now=NOW, max_parts=6, transliterate=True)
-        await store.do(verbs.SUBMIT, prepared)
-        claimed: list[Claimed] = await store.do(verbs.CLAIM, Claim("operator", 10, 1, NOW))
-        return claimed
-
-    return bring
-
-
-async def settle(store: Store, segments: Sequence[Claimed], result: Result, text: str = "") -> None:
-    outcomes = tuple(Outcome(one.id, result, code="0x0000000b", text=text, peer_id=str(one.id)) for one in segments)
-    await store.do(verbs.SETTLE, Settle(outcomes, NOW, {"operator": NOW}, 0.0, 1))
-
-
-async def made(store: Store) -> frozenset[str]:
-    return await store.run(lambda connection: reports.make(connection, store.identifiers, OFFICE, NOW))
-
-
-async def mails(store: Store) -> list[tuple[str, str, EmailMessage]]:
-    """Every mail that is queued: envelope sender, recipient, message."""
-    wanted = select(schema.segment.c.address, schema.segment.c.payload).where(schema.segment.c.route == "mail")
-    found = []
-    for row in await store.read(lambda connection: connection.execute(wanted).all()):
-        sender, octets = envelope_sender(row.payload)
-        message = email.message_from_bytes(octets, policy=email.policy.default)
-        assert isinstance(message, EmailMessage)
-        found.append((sender, row.address, message))
-    return found
+from gateway.transports.base import Result
+from tests.gateway.reports.conftest import NOW, SMS, Send, made, mails, settle
 
 
 async def test_a_failure_is_told_once_with_all_that_is_known(store: Store, send: Send) -> None:
-    dsn = '{"envid":"QQ314159","ret":"HDRS","recipients":{"+32475000001":{"notify":[],"orcpt":"rfc822;x@y.example"}}}'
+    dsn = Asked("QQ314159", "HDRS", "<1@example.org>", {"+32475000001": Wish(orcpt="rfc822;x@y.example")})
     segments = await send("+32475000001", "+32475000002", "+32475000003", dsn=dsn)
     await settle(store, segments[:2], Result.PERMANENT, "the operator knows no such number")
     await settle(store, segments[2:], Result.ACCEPTED)
@@ -144,7 +89,8 @@ async def test_nothing_answers_what_wants_no_answer(store: Store, send: Send, as
 async def test_without_a_route_for_mail_the_report_waits_for_one(store: Store, send: Send) -> None:
     await settle(store, await send("+32475000001"), Result.PERMANENT, "no")
     without = reports.Office("sms.example.org", [SMS])
-    assert await store.run(lambda c: reports.make(c, store.identifiers, without, NOW)) == frozenset()
+    found = await store.run(lambda connection: reports.make(connection, store.identifiers, without, NOW))
+    assert found == reports.Made(frozenset(), 0, more=False)
     assert await made(store) == {"mail"}
 
 
@@ -155,7 +101,7 @@ async def test_a_report_costs_nothing_and_owes_no_report_itself(store: Store, se
     await settle(store, [report], Result.PERMANENT, "the mailbox is full")
     assert await made(store) == frozenset()
     shown = await store.run(lambda connection: credit.show(connection, 1, NOW))
-    assert shown["left"] == 100
+    assert shown["left"] == 5000
 
 
 async def test_the_timeline_of_the_message_tells_of_its_report(store: Store, send: Send) -> None:

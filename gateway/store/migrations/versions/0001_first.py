@@ -207,7 +207,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_receipt_orphan",
         "receipt",
-        ["route", "peer_key"],
+        ["peer_key"],
         unique=False,
         sqlite_where=sa.text("segment_id IS NULL"),
         postgresql_where=sa.text("segment_id IS NULL"),

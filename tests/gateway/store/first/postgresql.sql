@@ -192,7 +192,7 @@ CREATE TABLE receipt (
 
 CREATE INDEX ix_receipt_at ON receipt (at);
 
-CREATE INDEX ix_receipt_orphan ON receipt (route, peer_key) WHERE segment_id IS NULL;
+CREATE INDEX ix_receipt_orphan ON receipt (peer_key) WHERE segment_id IS NULL;
 
 CREATE INDEX ix_receipt_segment_id ON receipt (segment_id) WHERE segment_id IS NOT NULL;
 

@@ -1,0 +1,202 @@
+"""The hot statements find their rows by index, however many finished ones lie beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, text
+
+from gateway import claims, expansion, presence, receipts, reports, rerouting, settlement, unknown, verbs
+from gateway.receipts import Receive
+from gateway.store import schema
+from gateway.store.store import Store
+from gateway.transports.base import Outcome, Receipt, ReceiptState, Result
+
+HOT = (
+    "segment",
+    "delivery",
+    "message",
+    "seen",
+    "receipt",
+    "attempt",
+    "ledger",
+    "event",
+    "chunk",
+    "provision",
+    "period",
+)
+
+
+@pytest.fixture
+async def year(desk: Any, store: Store) -> Any:
+    """A store with 30,000 finished segments, 750 accounts, and something of each kind that still waits."""
+    ann = desk.account(bought=100_000)
+    taken = await desk.send(ann, *(f"+32475{n:06}" for n in range(20)), text="long " * 50, key=b"first")
+    await desk.settle(await desk.claim(4), Result.ACCEPTED, peer_id="4F2A")
+    await desk.settle(await desk.claim(4), Result.UNKNOWN)
+    await desk.claim(4, node=2)
+    await desk.send(ann, at=desk.now + timedelta(hours=1))
+    await desk.send(ann, *(f"+32476{n:06}" for n in range(1001)))
+    for table, keys, where in (
+        ("segment", "id delivery_id message_id", f"message_id = {taken.id}"),
+        ("delivery", "id message_id", f"message_id = {taken.id}"),
+        ("message", "id", f"id = {taken.id}"),
+        ("account", "id", "id = 1"),
+        ("provision", "account_id", "account_id = 1"),
+        ("period", "account_id", "account_id = 1"),
+        ("seen", "account_id message_id", "account_id = 1"),
+        ("chunk", "message_id rank", "n = 0"),
+    ):
+        await store.run(partial(_multiply, table=table, keys=keys, where=where))
+    await store.run(_finish)
+    return desk
+
+
+def _multiply(connection: Connection, table: str, keys: str, where: str) -> None:
+    """Add 750 copies of some rows, with other keys, finished where they are segments."""
+    finished = {"state": "'delivered'", "rank": "NULL", "due": "NULL", "node": "NULL", "peer_key": "'x' || k"}
+    own = finished if table == "segment" else {"name": "name || k"} if table == "account" else {}
+    shifted = keys.split()
+    columns = [column.name for column in schema.metadata.tables[table].c]
+    values = [
+        f"{table}.{name} + 1000000 * k" if name in shifted else own.get(name, f'{table}."{name}"') for name in columns
+    ]
+    names = ", ".join(f'"{name}"' for name in columns)
+    connection.exec_driver_sql(
+        "WITH RECURSIVE series(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM series WHERE k < 750) "
+        f"INSERT INTO {table} ({names}) SELECT {', '.join(values)} FROM {table}, series WHERE {where}"
+    )
+
+
+def _finish(connection: Connection) -> None:
+    receipts_of = "1, 'one', 'x', 'x' || id, '+32', '', 'delivered', '', '', ''"
+    columns = "at, route, peer_id, peer_key, address, sender, state, error, submitted, done, segment_id"
+    connection.exec_driver_sql(f"INSERT INTO receipt ({columns}) SELECT {receipts_of}, id FROM segment")
+    connection.exec_driver_sql(f"INSERT INTO receipt ({columns}) SELECT {receipts_of}, NULL FROM segment LIMIT 5000")
+    if connection.dialect.name == "postgresql":  # as autovacuum does; nobody does so for SQLite
+        connection.exec_driver_sql("ANALYZE")
+
+
+@contextmanager
+def plans(store: Store) -> Iterator[list[tuple[str, str]]]:
+    """Collects, for every statement that is run meanwhile, its text and the database's plan for it."""
+    collected: list[tuple[str, str]] = []
+    explain = "EXPLAIN QUERY PLAN " if store.engine.dialect.name == "sqlite" else "EXPLAIN "
+
+    @event.listens_for(store.engine, "before_cursor_execute")
+    def look(connection: Connection, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
+        if statement.split(maxsplit=1)[0] in ("SELECT", "UPDATE", "DELETE", "WITH") and any(
+            t in statement for t in HOT
+        ):
+            cursor = connection.connection.cursor()
+            cursor.execute(explain + statement, values[0] if many else values)
+            collected.append((statement, "\n".join(" ".join(map(str, row)) for row in cursor.fetchall())))
+            cursor.close()
+
+    yield collected
+    event.remove(store.engine, "before_cursor_execute", look)
+
+
+def _scans(plan: str) -> list[str]:
+    """Hot tables this plan reads from end to end; SQLite's words first, then PostgreSQL's."""
+    lines = [line.strip().lstrip("0123456789 ->") for line in plan.splitlines()]
+    return [
+        table
+        for table in HOT
+        for line in lines
+        if (line.startswith(f"SCAN {table}") and "USING" not in line) or line.startswith(f"Seq Scan on {table} ")
+    ]
+
+
+def _run(work: Callable[[Connection], Any]) -> Callable[[Any], Any]:
+    return lambda desk: desk.store.run(work)
+
+
+CASES: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
+    "submit": (lambda desk: desk.submit(desk.draft(1, key=b"mail")), set()),
+    "claim": (lambda desk: desk.claim(10), {"ix_segment_ready"}),
+    "settle": (lambda desk: _settle(desk, Result.ACCEPTED), set()),
+    "settle, failed": (lambda desk: _settle(desk, Result.PERMANENT), {"ix_segment_message_id"}),
+    "receive": (
+        lambda desk: desk.store.do(
+            verbs.RECEIVE, Receive(Receipt("one", "4F2A", "+32475000000", "", ReceiptState.DELIVERED), desk.now)
+        ),
+        {"ix_segment_peer_key"},
+    ),
+    "receive, for what is unknown": (
+        lambda desk: desk.store.do(
+            verbs.RECEIVE, Receive(Receipt("one", "77", "+32475000002", "", ReceiptState.DELIVERED), desk.now)
+        ),
+        {"ix_segment_unknown_address"},
+    ),
+    "promote": (
+        lambda desk: desk.store.run(lambda connection: claims.promote(connection, desk.now + timedelta(hours=2))),
+        {"ix_segment_waiting"},
+    ),
+    "expire": (
+        lambda desk: desk.store.run(lambda connection: settlement.expire(connection, desk.now)),
+        {"ix_segment_expiring"},
+    ),
+    "strand": (
+        lambda desk: desk.store.run(lambda connection: unknown.strand(connection, desk.now, {}, alive=[1])),
+        {"ix_segment_submitting"},
+    ),
+    "resend": (
+        lambda desk: desk.store.run(lambda connection: unknown.resend(connection, desk.now, ["one"])),
+        {"ix_segment_unknown"},
+    ),
+    "expand": (
+        lambda desk: desk.store.run(lambda c: expansion.expand_next(c, desk.store.identifiers)),
+        {"ix_chunk_rank_message_id"},
+    ),
+    "reroute": (
+        lambda desk: desk.store.run(lambda connection: rerouting.reroute(connection, desk.routes, desk.now)),
+        {"ix_segment_expiring"},
+    ),
+    "report": (
+        lambda desk: desk.store.run(
+            lambda connection: reports.make(
+                connection, desk.store.identifiers, reports.Office("sms.example.org", desk.routes), desk.now
+            )
+        ),
+        set(),
+    ),
+    "backlog": (lambda desk: desk.store.read(presence.backlog), set()),
+    "long message": (lambda desk: desk.submit(desk.draft(1, text="long " * 50)), {"ix_segment_long"}),
+    "orphans": (
+        lambda desk: desk.store.run(
+            lambda connection: receipts.adopt_orphans(connection, [Outcome(1, Result.ACCEPTED, peer_id="99")], desk.now)
+        ),
+        {"ix_receipt_orphan"},
+    ),
+}
+
+
+async def _settle(desk: Any, result: Result) -> None:
+    await desk.settle(await desk.claim(2), result, peer_id="5")
+
+
+async def test_hot_statements_use_their_indexes(year: Any, store: Store) -> None:
+    wrong = []
+    for name, (act, indexes) in CASES.items():
+        with plans(store) as collected:
+            await act(year)
+        assert collected, name
+        together = "\n".join(plan for _, plan in collected)
+        wrong += [f"{name} does not use {index}:\n{together}" for index in indexes if index not in together]
+        wrong += [
+            f"{name} reads all of {scans}:\n{said}\n{plan}" for said, plan in collected if (scans := _scans(plan))
+        ]
+    assert not wrong, "\n\n".join(wrong)
+
+
+async def test_a_statement_that_reads_a_whole_table_would_be_noticed(year: Any, store: Store) -> None:
+    with plans(store) as collected:
+        await store.run(lambda connection: connection.execute(text("SELECT id FROM segment WHERE units = 7")).all())
+    ((_, plan),) = collected
+    assert _scans(plan) == ["segment"]
