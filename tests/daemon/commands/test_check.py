@@ -15,7 +15,7 @@ from daemon.commands.connecting import connect_to
 from daemon.config import load
 from gateway.message import Channel
 from gateway.routing import Route
-from gateway.store import durability
+from gateway.store import durability, migrate
 from gateway.store.engine import open_engine, parse_url
 from gateway.transports.smpp.centre import Centre
 
@@ -80,8 +80,8 @@ def test_a_store_that_is_missing_or_empty_says_which_command_to_run(tocsin, conf
     file.touch()
     assert tocsin("plan", "list").err == "tocsin: the store is empty: run tocsin migrate\n"
     made = tocsin("migrate")
-    assert (made.code, made.out) == (0, "The schema was not there, and is now at 0001.\n")
-    assert tocsin("migrate").out == "The schema is at 0001 already.\n"
+    assert (made.code, made.out) == (0, f"The schema was not there, and is now at {migrate.head()}.\n")
+    assert tocsin("migrate").out == f"The schema is at {migrate.head()} already.\n"
     assert tocsin("plan", "list", "--json").json == []
 
 
