@@ -127,7 +127,8 @@ class House:
         return carried(self.config.routes)
 
     def _office(self) -> Office:
-        return Office(self.config.listen.sms_domain or socket.getfqdn(), self.routes())
+        listen = self.config.listen
+        return Office(listen.sms_domain or socket.getfqdn(), self.routes(), listen.postmaster or "")
 
     def stop(self) -> None:
         """Begin the end: `run` finishes what is open, and returns."""

@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from filters.mail import Mail
+from gateway.forwarding import Arrival
+
 #: Reads a telephone number as written, nationally in a region (`BE`) where one is given: E.164, or `RefusedError`.
 Numbers = Callable[[str, str | None], str]
 
@@ -84,6 +87,12 @@ class Door(Protocol):
 
     async def check_recipient(self, sender: Sender, number: str) -> None:
         """Raises `RefusedError` (550 5.1.2) where no route takes this number."""
+
+    def check_postmaster(self, *, stranger: bool) -> None:
+        """Raises `RefusedError` (451 4.3.5, 452 4.3.1) where no mail to the postmaster can be taken now."""
+
+    async def forward(self, octets: bytes, mail: Mail, arrival: Arrival, *, stranger: bool) -> Taken:
+        """Take a mail for the postmaster; returns when it is committed. `stranger` is whom nothing speaks for."""
 
     async def tell_verdict(self, account: int, address: str, words: str, about: str) -> str | None:
         """Mail an account how its mail was judged; the id of what is queued, None where no more is told for now.

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete
 
 from daemon.board import Board
-from gateway import claims, expansion, presence, reports, rerouting, settlement, unknown
+from gateway import claims, expansion, forwarding, presence, reports, rerouting, settlement, unknown
 from gateway.store import schema
 from gateway.store.engine import StoreError
 from gateway.store.store import Store
@@ -160,6 +160,7 @@ class Housekeeper:
         while True:
             with contextlib.suppress(StoreError):
                 await self._store.run(self._forget_keys)
+                await self._store.run(forwarding.forget)
             await asyncio.sleep(_SWEEP)
 
     def _forget_keys(self, connection: Connection) -> None:

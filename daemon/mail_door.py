@@ -12,10 +12,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from daemon.door import MailRequest, Sender, Taken
+from daemon.postmaster import Postmaster
+from filters.mail import Mail
 from gateway import accounts, draft, verbs, verdicts
 from gateway.credit import NotEnoughError
 from gateway.dsn import Asked, Wish, wishes
 from gateway.failure import RefusedError
+from gateway.forwarding import Arrival
 from gateway.message import Channel, Origin
 from gateway.reports import Office
 from gateway.routing import Route
@@ -46,6 +49,7 @@ class MailDoor:
         self._taken = taken
         self._office = office
         self._now = now
+        self._postmaster = Postmaster(store, office, taken, now=now)
         self._known: dict[str, tuple[float, accounts.Account | None]] = {}
         self._accounts: dict[int, accounts.Account] = {}
 
@@ -88,6 +92,14 @@ class MailDoor:
     async def check_recipient(self, sender: Sender, number: str) -> None:
         """RefusedError (550 5.1.2) where no route takes this number."""
         draft.route_for(self._routes(), Channel.SMS, number)
+
+    def check_postmaster(self, *, stranger: bool) -> None:
+        """RefusedError where mail to the postmaster cannot be taken now."""
+        self._postmaster.check(stranger=stranger)
+
+    async def forward(self, octets: bytes, mail: Mail, arrival: Arrival, *, stranger: bool) -> Taken:
+        """Take a mail for the postmaster; returns after the commit."""
+        return await self._postmaster.forward(octets, mail, arrival, stranger=stranger)
 
     async def tell_verdict(self, account: int, address: str, words: str, about: str) -> str | None:
         """Mail an account how its mail was judged; None where it was told often enough, or cannot be."""

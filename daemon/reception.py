@@ -16,7 +16,9 @@ from daemon.envelope import Ignored, Proofs, judge
 from daemon.payer import Judgement, Payer
 from daemon.peers import Peer
 from filters.address_list import Mailbox
+from filters.mail import Mail
 from gateway.failure import RefusedError
+from gateway.forwarding import Arrival, check_hops
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class House:
 class _Wanted:
     """A recipient the client was promised: what it stands for, and its number where the sender was known already."""
 
-    what: addresses.Number | addresses.Asked
+    what: addresses.Number | addresses.Asked | addresses.Postmaster
     path: esmtp.Path
     options: esmtp.RcptParameters
     sender: Sender | None = None
@@ -63,6 +65,7 @@ class Reception:
         path: esmtp.Path,
         parameters: esmtp.MailParameters,
         *,
+        arrival: Arrival,
         each: bool = False,
     ) -> None:
         """With `each`, every recipient gets its own reply (LMTP); else one reply is for all."""
@@ -71,6 +74,7 @@ class Reception:
         self._proofs = proofs
         self._from = str(path)
         self._parameters = parameters
+        self._arrival = arrival
         self._each = each
         self._payer = Payer(house.door, proofs, self._from, house.authserv_id, house.now)
         self._wanted: list[_Wanted] = []
@@ -82,10 +86,13 @@ class Reception:
     async def add(self, path: esmtp.Path, options: esmtp.RcptParameters) -> None:
         """One more recipient; `RefusedError` says why not."""
         what = addresses.destination(path, self._house.sms_domain)
-        if isinstance(what, addresses.Postmaster):
-            log.warning("mail for the postmaster cannot be forwarded", extra={"action": "postmaster_unreachable"})
-            raise RefusedError("Mail to the postmaster cannot be forwarded at the moment", smtp="451 4.3.5")
-        if isinstance(what, addresses.Asked):
+        postmaster = isinstance(what, addresses.Postmaster)
+        if postmaster:
+            self._house.door.check_postmaster(stranger=self._stranger)
+        if not self._each and any(isinstance(one.what, addresses.Postmaster) != postmaster for one in self._wanted):
+            # One reply would have to say what became of both.
+            raise RefusedError("Mail to the postmaster goes alone: send it to the others by itself", smtp="452 4.5.3")
+        if not isinstance(what, addresses.Number):
             self._wanted.append(_Wanted(what, path, options))
             return
         # With a null reverse-path or from a relay, only the mail itself may tell whose it is.
@@ -93,10 +100,35 @@ class Reception:
         resolved = await self._resolve(sender, what, path.written, options) if sender is not None else None
         self._wanted.append(_Wanted(what, path, options, sender, resolved))
 
+    @property
+    def _stranger(self) -> bool:
+        """Whether nothing speaks for who is there, not even that he may send as himself."""
+        return not self._proofs.trusted and self._proofs.account is None
+
     async def receive(self, octets: bytes) -> list[str]:
         """The replies after DATA, one for each recipient that was promised."""
         try:
             read = await self._house.read(octets)
+        except Exception as error:
+            return [self._refusal(error)] * len(self._wanted)
+        posted = [isinstance(one.what, addresses.Postmaster) for one in self._wanted]
+        forwarded = await self._forward(octets, read.mail) if any(posted) else ""
+        others = [""] * len(posted) if all(posted) else await self._decide(read)
+        return [forwarded if post else other for post, other in zip(posted, others, strict=True)]
+
+    async def _forward(self, octets: bytes, mail: Mail) -> str:
+        """The reply for the postmaster."""
+        try:
+            taken = await self._house.door.forward(octets, mail, self._arrival, stranger=self._stranger)
+        except Exception as error:
+            return self._refusal(error)
+        self._log("a mail for the postmaster was taken", "postmaster_mail_taken", message_id=taken.id)
+        return f"250 2.0.0 queued as {taken.id}"
+
+    async def _decide(self, read: letter.Letter) -> list[str]:
+        """A reply for every recipient; those for the postmaster are empty."""
+        try:
+            check_hops(read.mail)
             decided = judge(self._from, self._proofs, read.mail)
             if isinstance(decided, Ignored):
                 self._log("a mail was ignored", "mail_ignored", why=decided.why)
@@ -152,7 +184,7 @@ class Reception:
 
     async def _result(self, judgement: Judgement, wanted: _Wanted) -> MailRecipient | str:
         """The recipient, or the reply that refuses it; looked at anew where somebody else pays than was thought."""
-        if isinstance(wanted.what, addresses.Asked):
+        if not isinstance(wanted.what, addresses.Number):
             return ""
         try:
             if judgement.sender is None:

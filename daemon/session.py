@@ -21,6 +21,7 @@ from daemon.envelope import Proofs
 from daemon.peers import Peer
 from daemon.reception import TRY_AGAIN, Reception
 from gateway.failure import RefusedError
+from gateway.forwarding import Arrival
 
 if TYPE_CHECKING:
     from daemon.listener import Listener
@@ -304,8 +305,18 @@ class Session(SMTP):
         except esmtp.ParameterError as error:
             await self.push(error.reply)
             return
-        self._reception = Reception(self._house, self.peer, self.proofs, path, parsed, each=self.each)
+        self._reception = Reception(
+            self._house, self.peer, self.proofs, path, parsed, arrival=self._arrival(), each=self.each
+        )
         await self.push("250 2.1.0 Sender noted")
+
+    def _arrival(self) -> Arrival:
+        """How a mail comes here; the protocol's name is that of RFC 3848."""
+        session = self.session
+        assert session is not None
+        name = f"E{self.protocol}" if self.protocol == "SMTP" and session.extended_smtp else self.protocol
+        name += "S" * self._encrypted + "A" * (self.proofs.account is not None)
+        return Arrival(str(session.host_name), str(self.peer), self.hostname, name)
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802
         reception = self._reception

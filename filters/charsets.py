@@ -96,6 +96,7 @@ _HEAPED_MARKS = regex.compile(r"(\p{M}{8})\p{M}+")
 _SURROGATES = regex.compile(r"[\ud800-\udfff]")
 
 _ENCODED_WORD = regex.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*)\?=")
+_LABEL = regex.compile(r"=\?([^?\s]+)\?(?=[bBqQ]\?)")
 _NOT_BASE64 = regex.compile(rb"[^A-Za-z0-9+/]+")
 
 
@@ -179,6 +180,13 @@ def decode_words(value: str) -> str:
     pieces.append(decode(b"".join(pending), pending_label))
     pieces.append(value[end:])
     return "".join(pieces)
+
+
+def known_words(value: str) -> str:
+    """The value with the charset of every encoded word one that Python knows: it remembers the others for ever."""
+    if "=?" not in value:
+        return value
+    return _LABEL.sub(lambda found: f"=?{codec(found[1].partition('*')[0]) or 'utf-8'}?", value)
 
 
 def one_line(text: str) -> str:

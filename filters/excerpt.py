@@ -1,69 +1,43 @@
-"""What an SMS made of a mail says: the sender's own words, without what he answers to and how he signs."""
+"""What an SMS made of a mail says: the sender's own words, or in one line what happened."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
+from filters import boilerplate, paragraphs, quotation, signature
 from filters.mail import Mail
+from filters.punctuation import plain
 
-#: How many lines before a quotation may hold "On … wrote:", how many a signature after a bare `--` may have, and how
-#: many lines like "Sent from my phone" are looked at.
-_ATTRIBUTION_LINES, _SIGNATURE_LINES, _MOBILE_LINES = 4, 12, 4
+#: How much of a text is looked at (characters): four hundred short messages and more.
+_LOOKED_AT = 128 * 1024
+#: How many quotations around a mail are opened to find words in one that says nothing itself.
+_OPENED = 4
 
-_QUOTED = re.compile(r"\s{0,3}>")
-_ATTRIBUTION = re.compile(r"[0-9@].*:\s*\Z", re.DOTALL)
-_ATTRIBUTION_VERB = re.compile(
-    r"\b(wrote|writes|schrieb|a écrit|écrivait|schreef|het volgende geschreven|escribió|ha scritto|skrev|escreveu)\b"
-    r".{0,80}:\s*\Z",
-    re.DOTALL | re.IGNORECASE,
-)
-_OPENING = re.compile(r"(on|le|op|am|el|il|den|em)\s", re.IGNORECASE)
-_DATE_OR_ADDRESS = re.compile(r"\d{1,4}[-./\s]|@")
-_ORIGINAL = re.compile(
-    r"\s*[-_*=]{2,}\s*("
-    r"original message|forwarded message|original appointment"
-    r"|ursprüngliche nachricht|weitergeleitete nachricht|originalnachricht|urspr[^\s]{0,12} nachricht"
-    r"|message d'origine|message original|message transféré|message initial"
-    r"|oorspronkelijk bericht|doorgestuurd bericht|origineel bericht"
-    r"|mensaje original|mensaje reenviado"
-    r"|messaggio originale|messaggio inoltrato"
-    r"|oprindelig meddelelse|videresendt meddelelse|original meddelelse"
-    r")\s*[-_*=]*\s*\Z",
+_IMAGE = re.compile(r"\[(?:image|cid|bild|afbeelding|imagen|immagine|billede)\s?:[^\[\]\n]{1,300}\]", re.IGNORECASE)
+#: A link whose end was wrapped to the next line, where it looks like a mark of quotation.
+_BROKEN_LINK = re.compile(r"(<https?://[^<>\s]{1,2000})\n> ?")
+_LINK_AGAIN = re.compile(r"(?<![\s<])<(?:mailto:|tel:|https?://)([^<>\s]{1,2000})>")
+#: The address that Microsoft's servers put in the place of each link, with the link in it.
+_SAFE_LINK = re.compile(r"[a-z0-9.-]{1,60}safelinks[.]protection[.]outlook[.]com/\?url=([^&\s]{1,2000})", re.IGNORECASE)
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f<>]")
+_COPY_FOLLOWS = re.compile(
+    r"[-\s]*(?:this is a copy of (?:the|your) message|below this line is a copy of the message|original message follows"
+    r"|the original message was|undelivered message header|included is a copy|header of the original"
+    r"|message headers? follow|here is (?:the|your) (?:returned|original) mail).{0,80}\Z",
     re.IGNORECASE,
 )
-_BEGIN_FORWARDED = re.compile(
-    r"\s*(begin forwarded message|début du message (?:réexpédié|transféré)|begin doorgestuurd bericht"
-    r"|anfang der weitergeleiteten nachricht|inicio del mensaje reenviado|inizio messaggio inoltrato"
-    r"|start på videresendt besked)\s*:\s*\Z",
-    re.IGNORECASE,
-)
-_FROM_LINE = re.compile(r"\s*\*?(from|von|de|van|da|fra)\s?\*?\s*:\s*\*?\s*\S", re.IGNORECASE)
-_HEADER_LINE = re.compile(
-    r"\s*\*?(sent|date|to|cc|subject|gesendet|datum|an|betreff|envoyé|date|à|objet|verzonden|aan|onderwerp"
-    r"|enviado(?: el)?|fecha|para|asunto|inviato|data|a|oggetto|sendt|dato|til|emne)\s?\*?\s*:",
-    re.IGNORECASE,
-)
-_RULE = re.compile(r"\s*[_-]{8,}\s*\Z")
-_MOBILE = re.compile(
-    r"\s*(sent from my |sent from (?:outlook|mail|yahoo|proton|samsung|gmail|blue)\b|get outlook for |sent via "
-    r"|envoyé (?:de|depuis) (?:mon|ma|mail|outlook|l'application)\b|télécharge[rz] outlook pour "
-    r"|verstuurd (?:vanaf|met|van) mijn |verzonden (?:vanaf|met|van|vanuit) (?:mijn|mail|outlook)\b"
-    r"|outlook voor (?:ios|android) downloaden"
-    r"|von meinem .{2,40} gesendet|gesendet (?:von|mit) (?:mein|mail|outlook|der)"
-    r"|outlook für (?:ios|android) herunterladen"
-    r"|enviado desde (?:mi|mail|outlook)\b|obtener outlook para "
-    r"|inviato da(?:l mio| iphone| ipad| outlook|lla mia)|scarica outlook per "
-    r"|sendt fra min |hent outlook (?:til|for) ).{0,80}\Z",
-    re.IGNORECASE,
-)
+_WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """What is worth saying of a mail. `sender` is the name, or the address where there is no name.
+    """What is worth saying of a mail.
 
-    `text` is the sender's own words, `\\n` between lines, or empty; `stand_in` is then what there is instead.
+    `sender` is the name From gives, or the address where there is no name, or one that poses as another address;
+    `address` the addr-spec. `text` is what the mail says, `\\n` between lines, or empty; `stand_in` is then what there
+    is instead.
     """
 
     sender: str
@@ -72,112 +46,112 @@ class Excerpt:
     stand_in: str
     automatic: bool
     bounce: bool
+    address: str = ""
+
+    @property
+    def said(self) -> str:
+        """The text, or what stands for it."""
+        return self.text or self.stand_in
 
 
 def excerpt(mail: Mail) -> Excerpt:
-    """What an SMS made of this mail would say."""
+    """What an SMS made of this mail would say. Never raises; time is linear in the length of its text."""
     name, address = mail.from_[0] if mail.from_ else ("", "")
     return Excerpt(
-        sender=name or address,
-        subject=mail.subject,
-        text=own_words(mail.text),
+        sender=plain(_who(name, address)),
+        subject=plain(mail.subject),
+        text=plain(_text(mail, name)),
         stand_in=mail.stand_in,
         automatic=mail.is_automatic,
         bounce=mail.is_bounce,
+        address=address,
     )
 
 
-def own_words(text: str) -> str:
-    """The new words of a plain text body; where all of it is quotation, the quotation's words.
+def _who(name: str, address: str) -> str:
+    """The name to show: never one that shows another address than the mail's."""
+    return address if address and (not name or ("@" in name and address.lower() not in name.lower())) else name
 
-    A quotation at the end, or one at the beginning, goes with the line that introduces it; an answer between
-    quotations is kept whole. A signature after `-- ` (RFC 3676 section 4.3) goes.
+
+def _text(mail: Mail, name: str) -> str:
+    """What a mail says, by what it is: a report of another, a machine's output, an invitation, a person's words."""
+    if mail.report:
+        return mail.report
+    if mail.is_bounce:
+        return _tidy(_without_copy(mail.text.split("\n")))
+    if mail.is_machine_output:
+        return _whole(mail.text)
+    if mail.invitation:
+        return "\n".join(filter(None, (mail.invitation, own_words(mail.note, name=name))))
+    if mail.written.strip() or signature.is_all(mail.text.split("\n"), names=_names(name)):
+        return own_words(mail.written, name=name)
+    return own_words(mail.text, name=name)  # somebody wrote where the signature stands
+
+
+def own_words(text: str, *, name: str = "") -> str:
+    """The new words of a plain text body; where there are none but a quotation, the quotation's words.
+
+    A quotation goes with the line that introduces it; answers between quoted lines are kept whole. Signatures,
+    disclaimers and what servers and telephones add go. `name` is the sender's, as it may stand in his signature.
     """
-    lines = text.split("\n")
-    kept = _tidy(_without_signature(_without_quotation(_without_original(_without_signature(lines)))))
-    if kept:
-        return kept
-    return _tidy([re.sub(r"\A[>\s]+", "", line) for line in lines if not _ORIGINAL.match(line)])
+    names = _names(name)
+    lines = _cleaned(text[:_LOOKED_AT]).split("\n")
+    for _ in range(_OPENED):
+        lines = boilerplate.without(lines)
+        own = _tidy(signature.without(quotation.without(signature.without(lines)), names=names))
+        if own:
+            return own
+        inner = quotation.opened(lines)
+        if inner is None:
+            return ""
+        lines, names = inner, frozenset()
+    return _tidy([paragraphs.unquoted(line) for line in lines])
 
 
-def _without_original(lines: list[str]) -> list[str]:
-    """Cut what programs append of the mail answered: "-----Original Message-----", or its header in the text."""
+def _names(name: str) -> frozenset[str]:
+    return frozenset(word.lower() for word in _WORD.findall(name[:100]))
+
+
+def _cleaned(text: str) -> str:
+    """Images by their word, and no address twice where a program wrote out what a link shows."""
+    if "[" in text:
+        text = _IMAGE.sub("(image)", text)
+    if "<" in text:
+        text = _BROKEN_LINK.sub(r"\1> ", text)
+        text = _LINK_AGAIN.sub(_link, text)
+    return text
+
+
+def _link(found: re.Match[str]) -> str:
+    """Nothing where the words before a written-out link are the link; the link, unwrapped, where they are not."""
+    wrapped = _SAFE_LINK.match(found[1])
+    url = unquote(wrapped[1]) if wrapped else found[1]
+    target = _bare(url)
+    before = found.string[max(found.start() - len(target) - 20, 0) : found.start()]
+    if _bare(before.split()[-1].strip("<>()[]*")) == target:
+        return ""
+    return f"<{url}>" if wrapped and url.startswith("http") and not _BREAKS.search(url) else found[0]
+
+
+def _bare(url: str) -> str:
+    return re.sub(r"\A(?:mailto:|tel:|https?://)?(?:www[.])?", "", url.lower()).rstrip("/")
+
+
+def _without_copy(lines: list[str]) -> list[str]:
+    """Cut the copy of the mail that could not be delivered."""
     for index, line in enumerate(lines):
-        if _ORIGINAL.match(line) or _BEGIN_FORWARDED.match(line):
+        if index and _COPY_FOLLOWS.match(line[:200]):
             return lines[:index]
-        if (
-            _FROM_LINE.match(line)
-            and sum(_HEADER_LINE.match(after) is not None for after in lines[index + 1 : index + 6]) >= 2
-        ):
-            before = index - 1 if index and _RULE.match(lines[index - 1]) else index
-            return lines[:before]
     return lines
 
 
-def _without_quotation(lines: list[str]) -> list[str]:
-    last = len(lines)
-    while last and not lines[last - 1].strip():
-        last -= 1
-    end = last
-    while end and (_is_quoted(lines[end - 1]) or not lines[end - 1].strip()):
-        end -= 1
-    if end < last:
-        return _without_attribution(lines[:end]) if not any(map(_is_quoted, lines[:end])) else lines
-    return _without_leading_quotation(lines)
-
-
-def _without_leading_quotation(lines: list[str]) -> list[str]:
-    """The answer below one quotation: the quotation and its introduction go; with more than one all is kept."""
-    first = next((index for index, line in enumerate(lines) if _is_quoted(line)), None)
-    if first is None or any(line.strip() for line in _without_attribution(lines[:first])):
-        return lines
-    after = first
-    while after < len(lines) and (_is_quoted(lines[after]) or not lines[after].strip()):
-        after += 1
-    return lines if any(map(_is_quoted, lines[after:])) else lines[after:]
-
-
-def _without_attribution(lines: list[str]) -> list[str]:
-    """Cut the "On … wrote:" that ends these lines, wrapped or not, in any language."""
-    end = len(lines)
-    while end and not lines[end - 1].strip():
-        end -= 1
-    likely: int | None = None
-    for length in range(1, _ATTRIBUTION_LINES + 1):
-        start = end - length
-        if start < 0 or not lines[start].strip():
-            break
-        joined = " ".join(line.strip() for line in lines[start:end])
-        if len(joined) > 400 or not joined.endswith(":"):
-            break
-        verb = _ATTRIBUTION_VERB.search(joined)
-        alone = start == 0 or not lines[start - 1].strip()
-        if (verb and _OPENING.match(joined)) or (alone and likely is None and (verb or _ATTRIBUTION.search(joined))):
-            return lines[:start]
-        if verb and likely is None and _DATE_OR_ADDRESS.search(joined):
-            likely = start  # unless a line above begins it
-    return lines[: end if likely is None else likely]
-
-
-def _without_signature(lines: list[str]) -> list[str]:
-    looked = 0
-    for index, line in enumerate(lines):
-        if line == "-- " or (line.rstrip() == "--" and len(lines) - index <= _SIGNATURE_LINES):
-            return lines[:index]
-        if looked < _MOBILE_LINES and _MOBILE.match(line):
-            looked += 1
-            if _only_quotation(lines[index + 1 :]):
-                return [*lines[:index], *lines[index + 1 :]]
-    return lines
-
-
-def _only_quotation(lines: list[str]) -> bool:
-    rest = _without_quotation(_without_original(lines))
-    return not any(line.strip() for line in rest)
-
-
-def _is_quoted(line: str) -> bool:
-    return _QUOTED.match(line) is not None
+def _whole(text: str) -> str:
+    """A machine's output as it is: columns kept, but no blank lines around, and never two of them."""
+    kept: list[str] = []
+    for line in map(str.rstrip, text.split("\n")):
+        if line or (kept and kept[-1]):
+            kept.append(line)
+    return "\n".join(kept).rstrip("\n")
 
 
 def _tidy(lines: list[str]) -> str:

@@ -1,9 +1,9 @@
 """What stands between a stranger's octets and the parser: a thin copy of the mail, bounded in every direction.
 
 Parsers of mail are recursive, quadratic in places, and keep attachments several times over. So each mail is first read
-once, from left to right, by code that does nothing clever. mail-parser, or whatever follows, sees a thin copy: the
-header fields it is good at, cut to size, and the MIME skeleton. A body that may hold words is set aside, and only its
-number stands in the copy; any other body is left out.
+once, from left to right, by code that does nothing clever. What follows sees a thin copy: the MIME skeleton and the
+subjects, cut to size. A body that may hold words is set aside, and only its number stands in the copy; any other body
+is left out.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ _END_OF_HEADER = re.compile(rb"\r?\n\r?\n")
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)(?:\n|\Z)")
 _FOLD = re.compile(rb"[\r\n]+[ \t]*|\0")
 _STRAY = re.compile(rb"\r(?!\n)|\0")
-_LABEL = re.compile(r"=\?([^?\s]+)\?(?=[bBqQ]\?)")
 _CHARSET = re.compile(r"charset(?:\*\d*\*?)?\s*=\s*\"?([^\s;\"]*)\"?", re.IGNORECASE)
 _EXTENDED = re.compile(r"(\*\s*=\s*\"?)([^'\";\s]*)(?=')")
 
-_ADDRESSES = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
-_ONCE = frozenset({"date", "subject"})
+_ADDRESSES = frozenset({"from", "sender", "reply-to", "to", "cc"})
 _MIME = frozenset({"content-type", "content-transfer-encoding", "content-disposition", "content-id"})
+
+#: Messages that are no mails: fields that a report consists of (RFC 3464, RFC 8098, RFC 6533).
+_REPORTS = frozenset(
+    {"message/delivery-status", "message/global-delivery-status", "message/global-headers"}
+    | {"message/disposition-notification", "message/global-disposition-notification"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Thin:
 def thin(raw: bytes) -> Thin:
     """Read a mail once and keep what is worth parsing. Never raises; time is linear, the copy at most about 1 MiB."""
     fields, body, cut = _header(raw, 0, len(raw))
-    copy = _Copy(raw, cut=cut)
+    copy = _Copy(raw, cut=cut or sum(len(item.value) for item in fields if item.name in _ADDRESSES) > ADDRESSES)
     copy.entity(fields, body)
     return Thin(b"".join(copy.out), fields, tuple(copy.bodies), copy.cut, not cut and _is_clear(raw, body))
 
@@ -121,7 +125,7 @@ class _Copy:
             inner, start, cut = _header(self.raw, body, self._end(body))
             self.cut |= cut
             return self._part(inner, start, depth + 1, whole=True)
-        if kind.startswith("text/"):
+        if kind.startswith("text/") or kind in _REPORTS:
             return self._text(body)
         return body
 
@@ -140,18 +144,9 @@ class _Copy:
         return self._text(body)  # no part begins: what there is, is text to a parser
 
     def _fields(self, fields: tuple[Field, ...], described: Message, *, whole: bool) -> None:
-        room, seen = ADDRESSES, set()
-        for item in fields if whole else ():
-            if item.name in _ADDRESSES and room > 0:
-                value = item.value[:room]
-                room -= len(value)
-                self.cut |= len(value) < len(item.value)
-            elif item.name in _ONCE and item.name not in seen:
-                seen.add(item.name)
-                value = item.value[:MIME_FIELD]
-            else:
-                continue
-            self.out.append(f"{item.name}:{_usable_words(value)}\n".encode("ascii", "surrogateescape"))
+        subject = next((item.value for item in fields if item.name == "subject"), None) if whole else None
+        if subject is not None:
+            self.out.append(f"subject:{subject[:MIME_FIELD]}\n".encode("ascii", "surrogateescape"))
         for name, value in described.raw_items():
             self.out.append(f"{name}: {value}\n".encode("ascii", "surrogateescape"))
         self.out.append(b"\n")
@@ -168,7 +163,10 @@ class _Copy:
     def _end(self, start: int) -> int:
         """Where the part that starts here ends: before the line break of the next boundary of any open multipart."""
         found = self._find(start)
-        return max(found.start(), start) if found else len(self.raw)
+        if found is None:
+            return len(self.raw)
+        end = found.start()
+        return max(end - 1 if self.raw[end - 1 : end] == b"\r" else end, start)
 
     def _find(self, start: int) -> re.Match[bytes] | None:
         """The next boundary line at or after `start`; each stretch of the mail is searched once a set of boundaries."""
@@ -237,14 +235,7 @@ def _mime_value(value: str) -> str:
     """The value of a MIME field, short, with charsets that parsers can look up and know."""
     value = _CHARSET.sub(lambda found: f'charset="{charsets.codec(_last(found[1])) or "us-ascii"}"', value)
     value = _EXTENDED.sub(lambda found: f"{found[1]}{charsets.codec(found[2]) or 'utf-8'}", value)
-    return _usable_words(value)
-
-
-def _usable_words(value: str) -> str:
-    """The value with the charset of every encoded word (RFC 2047) one that Python knows."""
-    if "=?" not in value:
-        return value
-    return _LABEL.sub(lambda found: f"=?{charsets.codec(found[1].partition('*')[0]) or 'utf-8'}?", value)
+    return charsets.known_words(value)
 
 
 def _last(label: str) -> str:

@@ -1,7 +1,7 @@
 """A mail as everything else in the house sees it: decoded, bounded, and never a reason to fail.
 
-The octets go through `filters.guard` into mail-parser; what mail-parser cannot read, the standard library's parser
-reads, and what that cannot, is read as plain text.
+The octets go through `filters.guard` into the standard library's parser; what that cannot read, is read as plain text.
+Addresses and dates are read by mail-parser, which forgives more.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from email.message import Message
 from functools import partial
 from typing import TypeVar
 
-import mailparser
+from mailparser.dates import parse_mail_date
 from mailparser.utils import get_addresses
 
 from filters import body, charsets, guard
+from filters.attachments import Attachment, listed, media_type
 
 #: The header field every mail of ours carries; its value says what kind of mail it is (`report`, `verdict` …).
 OUR_MARK = "Tocsin-Origin"
@@ -42,22 +43,17 @@ Address = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file of a mail, by its name (one line, no path to be trusted) and media type."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
 class Mail:
     """A frozen view of an RFC 5322 message; `Mail.read` makes one from any octets.
 
-    All strings are decoded and hold no control characters; all but `text` are one line. `text` is the body's words as
-    plain text, lines separated by `\\n`, quotations still in it; where it is empty, `stand_in` may say what there is
-    instead (`(image)`). `from_` has every mailbox of every From field: more than one is no proof of anybody. `date` is
-    aware UTC, or None. `cut` says that a limit of `filters.guard` was met, so parts of the mail were not looked at;
-    `clear` that its header was read whole, and could not be read otherwise.
+    All strings are decoded and hold no control characters; all but `text`, `written`, `note` and `report` are one line.
+
+    `text` is the body's words as plain text, lines separated by `\\n`, quotations still in it; `written` the same
+    without what HTML marks as a signature. Where they are empty, `stand_in` may say what there is instead (`(image)`).
+    `invitation` is a line about an event, `note` what somebody wrote beside it; `report` tells what became of another
+    mail. `from_` has every mailbox of every From field: more than one is no proof of anybody. `date` is aware UTC, or
+    None. `cut` says that a limit of `filters.guard` was met, so parts of the mail were not looked at; `clear` that its
+    header was read whole, and could not be read otherwise.
     """
 
     fields: tuple[guard.Field, ...]
@@ -70,7 +66,11 @@ class Mail:
     message_id: str
     date: datetime | None
     text: str
+    written: str
     stand_in: str
+    invitation: str
+    note: str
+    report: str
     type: str
     attachments: tuple[Attachment, ...]
     size: int
@@ -81,13 +81,13 @@ class Mail:
     def read(cls, octets: bytes) -> Mail:
         """The view of these octets. Never raises; time is linear in their number, memory a few times their number."""
         thin = guard.thin(octets)
-        parser = _tried(lambda: mailparser.parse_from_bytes(thin.octets), None)
-        message = parser.message if parser is not None else _tried(lambda: email.message_from_bytes(thin.octets), None)
+        message = _tried(lambda: email.message_from_bytes(thin.octets), None)
         words = _tried(lambda: _words(message, thin), None)
         if words is None:
-            words = body.Body(_tried(lambda: charsets.many_lines(charsets.decode(b"\n".join(thin.bodies[:1]))), ""))
+            plain = _tried(lambda: charsets.many_lines(charsets.decode(b"\n".join(thin.bodies[:1]))), "")
+            words = body.Body(plain, plain)
         values = _Values(thin.fields)
-        addresses = {name: _addresses(parser, name, values) for name in ("from", "sender", "reply-to", "to", "cc")}
+        addresses = {name: _addresses(name, values) for name in ("from", "sender", "reply-to", "to", "cc")}
         return cls(
             fields=thin.fields,
             subject=values.first("subject"),
@@ -97,11 +97,15 @@ class Mail:
             to=addresses["to"],
             cc=addresses["cc"],
             message_id=_message_id(values.first("message-id")),
-            date=_tried(lambda: parser.date if parser is not None else None, None),
+            date=_tried(lambda: parse_mail_date(values.written("date")).value, None),
             text=words.text,
+            written=words.written,
             stand_in=words.stand_in,
-            type=_tried(lambda: message.get_content_type() if isinstance(message, Message) else "", "") or "text/plain",
-            attachments=_tried(lambda: _attachments(message), ()) if isinstance(message, Message) else (),
+            invitation=words.invitation,
+            note=words.note,
+            report=words.report,
+            type=_tried(lambda: media_type(message) if isinstance(message, Message) else "", "") or "text/plain",
+            attachments=_tried(lambda: listed(message.walk()) if isinstance(message, Message) else (), ()),
             size=len(octets),
             cut=thin.cut,
             clear=thin.clear,
@@ -155,7 +159,14 @@ class Mail:
             return True
         if self._first("return-path").replace(" ", "") == "<>":
             return True
-        return self.is_list or any(field.name in _REPLIES for field in self.fields)
+        return self.is_list or any(field.name in _REPLIES or field.name == "x-cron-env" for field in self.fields)
+
+    @property
+    def is_machine_output(self) -> bool:
+        """Whether a program wrote the text: cron, monitoring, a Sieve script. What it says is no answer to anything."""
+        if self.is_list or self.is_reply_by_machine:
+            return False
+        return self.auto_submitted not in ("", "no") or any(field.name == "x-cron-env" for field in self.fields)
 
     @property
     def is_reply_by_machine(self) -> bool:
@@ -172,6 +183,9 @@ class _Values:
 
     def all(self, name: str) -> list[str]:
         return [_value(field.value) for field in self.fields if field.name == name]
+
+    def written(self, name: str) -> str | None:
+        return next((field.value for field in self.fields if field.name == name), None)
 
     def first(self, name: str) -> str:
         return next((_value(field.value) for field in self.fields if field.name == name), "")
@@ -190,42 +204,22 @@ def _message_id(value: str) -> str:
     return f"<{bare}>" if "@" in bare[1:-1] and " " not in bare and len(bare) < 996 else ""
 
 
-def _addresses(parser: mailparser.MailParser | None, name: str, values: _Values) -> tuple[Address, ...]:
+def _addresses(name: str, values: _Values) -> tuple[Address, ...]:
     """The mailboxes of every field of this name, as mail-parser reads them; what it cannot read, as a bare name."""
-    occurrences = [field.value for field in values.fields if field.name == name]
-    if not occurrences:
-        return ()
     found: list[Address] = []
-    if parser is not None and len(occurrences) == 1 and name != "sender":
-        found = _tried(lambda: list(getattr(parser, name.replace("-", "_"))), [])
-    else:
-        room = guard.ADDRESSES
-        for value in occurrences:
-            found += _tried(partial(get_addresses, _octets_read(value[:room]), decode_names=True), [])
-            room = max(room - len(value), 0)
-    clean = tuple((_value(shown), _plain_address(address)) for shown, address in found if address)
-    if clean:
-        return clean
-    shown = _value(occurrences[0])
-    return ((shown, ""),) if shown else ()
+    room = guard.ADDRESSES
+    for field in values.fields:
+        if field.name == name and room > 0:
+            value = charsets.known_words(_octets_read(field.value[:room]))
+            found += _tried(partial(get_addresses, value, decode_names=True), [])
+            room -= len(field.value)
+    clean = tuple((_value(shown), charsets.one_line(address)) for shown, address in found if address)
+    shown = "" if clean else values.first(name)
+    return ((shown, ""),) if shown else clean
 
 
 def _octets_read(value: str) -> str:
     return charsets.decode(value.encode("utf-8", "surrogateescape")) if not value.isascii() else value
-
-
-def _plain_address(address: str) -> str:
-    return charsets.one_line(address)
-
-
-def _attachments(message: Message) -> tuple[Attachment, ...]:
-    found = []
-    for part in message.walk():
-        if part.is_multipart() or not body.is_attachment(part):
-            continue
-        name = part.get_filename() or ""
-        found.append(Attachment(_value(name), part.get_content_type()))
-    return tuple(found)
 
 
 def _words(message: object, thin: guard.Thin) -> body.Body | None:

@@ -11,17 +11,21 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
+from filters import styles
+from filters.page import Page
+
 _NAME = re.compile(r"/?([a-zA-Z][^\s/>]{0,40})")
 _ATTRIBUTE = re.compile(r"""([^\s"'>/=]+)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?""")
 _TAIL = re.compile(r"""(?>[^"'>]+|"[^"]*"|'[^']*')*>""")
 _HUGE_REFERENCE = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
-_HIDDEN = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|mso-hide\s*:\s*all|(?:^|[;\s])opacity\s*:\s*0?\.?0*\s*(?:[;!]|$)"
-    r"|max-(?:height|width)\s*:\s*0(?:px|pt|em|%)?\s*(?:[;!]|$)|(?:^|[;\s])color\s*:\s*transparent"
-    r"|text-indent\s*:\s*-\d{3}",
-    re.IGNORECASE,
-)
-_FONT_SIZE = re.compile(r"font-size\s*:\s*([0-9.]{1,10})\s*(px|pt|em|rem|%)?|font-size\s*:\s*[a-z]", re.IGNORECASE)
+#: Elements that hold a signature, by id, class or the like, in the pages of well-known programs.
+_SIGNATURE = re.compile(r"(?:\A|[\s_-])(?:[a-z]*mail)?signature(?:\Z|[\s_-])", re.IGNORECASE)
+_BORDER = re.compile(r"border(?:-left)?\s*:\s*(?!none|0|medium none)", re.IGNORECASE)
+_INDENT = re.compile(r"margin|padding|border", re.IGNORECASE)
+#: Paragraphs without a gap between them: every line is one, in what Word and others write.
+_NO_MARGIN = re.compile(r"margin(?:-bottom)?\s*:\s*0(?![.\d])", re.IGNORECASE)
+_NO_ATTRIBUTES: dict[str, str] = {}
+_NAMING = ("id", "class", "data-smartmail", "data-marker")
 
 #: Elements whose content is never text for a reader.
 _UNSEEN = frozenset(
@@ -29,6 +33,7 @@ _UNSEEN = frozenset(
 )
 #: Elements whose content is not markup: everything up to the end tag is skipped.
 _RAW = frozenset({"script", "style", "textarea", "xmp", "iframe", "noscript", "noframes"})
+_CLOSING = {tag: re.compile(rf"</{tag}", re.IGNORECASE) for tag in _RAW}
 _VOID = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 )
@@ -45,66 +50,36 @@ _TAG_WINDOW = 4096
 _PATIENCE = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a reader sees of a page: all of it, and `written`, without what the page says is the sender's signature."""
+
+    text: str
+    written: str
+
+
 @dataclass(slots=True)
 class _Open:
+    """An open element: what is known of how its text looks, and what it changed that has to be changed back."""
+
     name: str
     hidden: bool
     tiny: bool
+    colour: styles.Colour
+    ground: styles.Colour | None
+    seen: bool
+    tight: bool = False
+    quotes: bool = False
+    signs: bool = False
+    number: int = 0
 
 
-class _Page:
-    """Lines under construction, with the depth of quotation each began in."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._line: list[str] = []
-        self._quotation = 0
-        self._line_quotation = 0
-
-    def text(self, text: str) -> None:
-        words = " ".join(text.split())
-        if not words:
-            if text and self._line and not self._line[-1].endswith(" "):
-                self._line.append(" ")
-            return
-        if not self._line:
-            self._line_quotation = self._quotation
-        if self._line and text[0].isspace() and not self._line[-1].endswith(" "):
-            self._line.append(" ")
-        self._line.append(words + (" " if text[-1].isspace() else ""))
-
-    def verbatim(self, text: str) -> None:
-        first, *rest = text.replace("\r\n", "\n").split("\n")
-        for piece, last in [(first, not rest), *((line, index == len(rest) - 1) for index, line in enumerate(rest))]:
-            if piece:
-                if not self._line:
-                    self._line_quotation = self._quotation
-                self._line.append(piece)
-            if not last:
-                self.line(force=True)
-
-    def line(self, *, force: bool = False) -> None:
-        if self._line or force:
-            depth = self._line_quotation if self._line else self._quotation
-            self.lines.append("> " * depth + "".join(self._line).strip())
-            self._line = []
-
-    def paragraph(self) -> None:
-        self.line()
-        if self.lines and self.lines[-1]:
-            self.lines.append("")
-
-    def quote(self, by: int) -> None:
-        self.paragraph()
-        self._quotation = min(max(self._quotation + by, 0), 20)
-
-
-def text_of(markup: str) -> str:
+def read(markup: str) -> Seen:
     """The visible text of an HTML document or fragment, lines separated by `\\n`, quoted lines beginning with `> `.
 
     Never raises. Time and memory are linear in the length.
     """
-    page, reader = _Page(), _Reader()
+    page, reader = Page(), _Reader()
     position, length = 0, len(markup)
     while position < length:
         start = markup.find("<", position)
@@ -115,13 +90,14 @@ def text_of(markup: str) -> str:
         if start == length:
             break
         position = _markup(page, reader, markup, start)
-    page.line()
-    while page.lines and not page.lines[-1]:
-        page.lines.pop()
-    return "\n".join(page.lines)
+    page.finish()
+    text = "\n".join(page.lines)
+    if not page.signed:
+        return Seen(text, text)
+    return Seen(text, "\n".join(line for index, line in enumerate(page.lines) if index not in page.signed))
 
 
-def _markup(page: _Page, reader: _Reader, markup: str, start: int) -> int:
+def _markup(page: Page, reader: _Reader, markup: str, start: int) -> int:
     """Handle what begins with the `<` at `start`; the position after it."""
     if markup.startswith("<!--", start):
         end = markup.find("-->", start + 4)
@@ -139,7 +115,9 @@ def _markup(page: _Page, reader: _Reader, markup: str, start: int) -> int:
         reader.end(page, tag)
         return end
     if tag in _RAW:
-        closing = re.compile(rf"</{tag}", re.IGNORECASE).search(markup, end)
+        closing = _CLOSING[tag].search(markup, end)
+        if tag == "style":
+            reader.sheet.add(markup[end : closing.start() if closing else len(markup)])
         return _end_of_tag(reader, markup, closing.end()) if closing else len(markup)
     reader.start(page, tag, markup[name.end() : end])
     return end
@@ -161,16 +139,14 @@ class _Reader:
     """Which elements are open, and whether what they contain is seen."""
 
     def __init__(self) -> None:
-        self._open: list[_Open] = []
+        self._open = [_Open("", False, False, styles.BLACK, styles.WHITE, seen=True)]
         self._count: Counter[str] = Counter()
+        self.sheet = styles.Sheet()
         self.patience = _PATIENCE
 
-    @property
-    def _seen(self) -> bool:
-        return not self._open or not (self._open[-1].hidden or self._open[-1].tiny)
-
-    def data(self, page: _Page, text: str) -> None:
-        if not self._seen:
+    def data(self, page: Page, text: str) -> None:
+        """Text between tags."""
+        if not self._open[-1].seen:
             return
         if "&" in text:
             text = html.unescape(_HUGE_REFERENCE.sub("\ufffd", text))
@@ -179,40 +155,91 @@ class _Reader:
         else:
             page.text(text)
 
-    def start(self, page: _Page, name: str, attributes: str) -> None:
-        if name in _SIBLINGS and self._open and self._open[-1].name == name:
+    def start(self, page: Page, name: str, attributes: str) -> None:
+        """A start tag."""
+        if name in _SIBLINGS and self._open[-1].name == name:
             self.end(page, name)
         if name in _VOID:
             self._void(page, name, attributes)
             return
-        hidden = self._open[-1].hidden if self._open else False
-        tiny = self._open[-1].tiny if self._open else False
-        lowered = attributes.lower()
-        if "style" in lowered or "hidden" in lowered:
-            values = _attributes(attributes)
-            style = values.get("style", "")
-            hidden = hidden or "hidden" in values or _HIDDEN.search(style) is not None
-            size = _FONT_SIZE.search(style)
-            if size is not None:
-                tiny = _is_tiny(size)
-        self._open.append(_Open(name, hidden or name in _UNSEEN, tiny))
+        outer = self._open[-1]
+        hidden = outer.hidden or name in _UNSEEN
+        element = _Open(name, hidden, outer.tiny, outer.colour, outer.ground, outer.seen and not hidden)
+        values = _attributes(attributes) if "=" in attributes or "hidden" in attributes.lower() else _NO_ATTRIBUTES
+        if values or self.sheet.rules:
+            self._dress(element, name, values)
+        elif name == "blockquote":
+            element.quotes = True
+        self._open.append(element)
         self._count[name] += 1
-        if self._seen:
-            _begin(page, name)
+        if element.signs:
+            page.sign(1)
+        if element.seen:
+            self._begin(page, element)
 
-    def end(self, page: _Page, name: str) -> None:
+    def _dress(self, element: _Open, name: str, values: dict[str, str]) -> None:
+        """How the element looks and what it is, by its attributes and by the style sheets."""
+        style = values.get("style", "")
+        look = styles.declared(style) if style else styles.PLAIN
+        if self.sheet.rules:
+            look = look.over(self.sheet.look(name, values.get("class", ""), values.get("id", "")))
+        element.hidden = element.hidden or "hidden" in values or bool(look.hidden)
+        if look.tiny is not None:
+            element.tiny = look.tiny
+        element.colour = look.colour or _attribute_colour(values, "color", "text") or element.colour
+        if look.covered or "background" in values or self.sheet.obscure:
+            element.ground = None
+        elif look.background:
+            element.ground = look.background
+        elif "bgcolor" in values:
+            element.ground = styles.colour(values["bgcolor"])
+        element.seen = not (element.hidden or element.tiny) and (
+            element.ground is None or not styles.alike(element.colour, element.ground)
+        )
+        element.signs = element.seen and any(_SIGNATURE.search(values[key]) for key in _NAMING if key in values)
+        if name == "p":
+            element.tight = "Mso" in values.get("class", "") or _NO_MARGIN.search(style) is not None
+        elif name in ("blockquote", "div"):
+            element.quotes = _is_quotation(name, values)
+
+    def end(self, page: Page, name: str) -> None:
+        """An end tag; what was opened since its start tag ends with it."""
         if not self._count[name]:
             return
-        while self._open:
+        while len(self._open) > 1:
             last = self._open.pop()
             self._count[last.name] -= 1
-            if not (last.hidden or last.tiny):
-                _finish(page, last.name)
+            if last.seen:
+                _finish(page, last)
+            if last.signs:
+                page.sign(-1)
             if last.name == name:
                 return
 
-    def _void(self, page: _Page, name: str, attributes: str) -> None:
-        if not self._seen:
+    def _begin(self, page: Page, element: _Open) -> None:
+        """The line breaks and marks with which an element that is seen begins."""
+        if element.quotes:
+            page.quote(1)
+        elif element.name in _PARAGRAPH and not element.tight:
+            page.paragraph()
+        elif element.name in _LINE or element.tight:
+            page.line()
+            if element.name == "li":
+                page.text(self._item())
+        elif element.name in ("td", "th"):
+            page.text(" ")
+
+    def _item(self) -> str:
+        """The mark of a list's next item."""
+        holder = next((one for one in reversed(self._open[-4:]) if one.name in ("ol", "ul")), None)
+        if holder is None or holder.name == "ul":
+            return "- "
+        holder.number += 1
+        return f"{holder.number}. "
+
+    def _void(self, page: Page, name: str, attributes: str) -> None:
+        """An element without content."""
+        if not self._open[-1].seen:
             return
         if name == "br":
             page.line(force=True)
@@ -224,26 +251,28 @@ class _Reader:
                 page.text(described)  # an emoji that the sender's program drew
 
 
-def _begin(page: _Page, name: str) -> None:
-    if name == "blockquote":
-        page.quote(1)
-    elif name in _PARAGRAPH:
-        page.paragraph()
-    elif name in _LINE:
-        page.line()
-        if name == "li":
-            page.text("- ")
-    elif name in ("td", "th"):
-        page.text(" ")
-
-
-def _finish(page: _Page, name: str) -> None:
-    if name == "blockquote":
+def _finish(page: Page, element: _Open) -> None:
+    if element.quotes:
         page.quote(-1)
-    elif name in _PARAGRAPH:
+    elif element.name in _PARAGRAPH and not element.tight:
         page.paragraph()
-    elif name in _LINE:
+    elif element.name in _LINE or element.tight:
         page.line()
+
+
+def _is_quotation(name: str, values: dict[str, str]) -> bool:
+    """Whether an element quotes: a `blockquote`, unless an editor used it to indent; the `div` some programs take."""
+    style = values.get("style", "")
+    if name == "div":
+        return values.get("name", "").lower() == "quote" and "border-left" in style
+    named = f"{values.get('class', '')} {values.get('id', '')}".lower()
+    if "cite" in values or values.get("type", "").lower() == "cite" or "quote" in named or "cite" in named:
+        return True
+    return _BORDER.search(style) is not None or not _INDENT.search(style)
+
+
+def _attribute_colour(values: dict[str, str], *names: str) -> styles.Colour | None:
+    return next((found for name in names if name in values and (found := styles.colour(values[name]))), None)
 
 
 def _attributes(text: str) -> dict[str, str]:
@@ -253,14 +282,3 @@ def _attributes(text: str) -> dict[str, str]:
         value = attribute[2] or ""
         found.setdefault(attribute[1].lower(), value[1:-1] if value[:1] in ("'", '"') else value)
     return found
-
-
-def _is_tiny(size: re.Match[str]) -> bool:
-    if size[1] is None:
-        return False
-    try:
-        number = float(size[1])
-    except ValueError:
-        return False
-    unit = (size[2] or "px").lower()
-    return number <= 1 if unit in ("px", "pt") else number == 0

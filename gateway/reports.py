@@ -90,10 +90,15 @@ def _on_conflict(statement: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What reports say of the house: the domain of special addresses, and the routes they may leave by."""
+    """What our own mails say of the house: the domain of special addresses, the routes there are, its postmaster."""
 
     domain: str
     routes: Sequence[routing.Route]
+    postmaster: str = ""
+
+    def mail_route(self, address: str) -> routing.Route | None:
+        """The route a mail of ours takes: one to a mail server, not one that turns e-mail into something else."""
+        return routing.choose([one for one in self.routes if one.transport == "smtp"], Channel.EMAIL, address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +150,7 @@ def _report(
     Where no route carries e-mail the report stays owed: `check` says that one is missing.
     """
     row = connection.execute(select(_message).where(_message.c.id == message)).one()
-    route = routing.choose(office.routes, Channel.EMAIL, row.report_to)
+    route = office.mail_route(row.report_to)
     if route is None:
         return None
     about = _about(connection, row, delay=delay)

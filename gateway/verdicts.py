@@ -10,8 +10,8 @@ from email.utils import format_datetime
 from sqlalchemy import Connection, insert, select, update
 
 from filters.mail import OUR_MARK
-from gateway import own_mail, routing
-from gateway.message import Channel, Origin
+from gateway import own_mail
+from gateway.message import Origin
 from gateway.reports import Office
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
@@ -38,7 +38,7 @@ def tell(
     None where it had five in the last hour already, or where no route carries e-mail. `about` is the Message-ID of the
     mail that asked, empty where it had none.
     """
-    route = routing.choose(office.routes, Channel.EMAIL, address)
+    route = office.mail_route(address)
     if route is None:
         return None
     whose = select(schema.account.c.id).where(schema.account.c.id == account)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -75,6 +76,29 @@ def receipt(
 
 
 @app.command()
+def excerpt(
+    mail: Annotated[
+        Path, typer.Argument(metavar="MAIL.eml", help="A mail as it comes in, or - to read it from stdin.")
+    ],
+) -> None:
+    """Show what an SMS made of a mail would say."""
+    from filters import excerpt as excerpts
+    from filters.mail import Mail
+
+    said = excerpts.excerpt(Mail.read(read_octets(mail)))
+    named = said.sender != said.address and said.address
+    output.write_json(
+        {
+            "from": f"{said.sender} <{said.address}>" if named else said.sender,
+            "subject": said.subject,
+            "text": said.said,
+            "automatic": said.automatic,
+            "bounce": said.bounce,
+        }
+    )
+
+
+@app.command()
 def route(
     context: typer.Context,
     number: Annotated[str, typer.Argument(metavar="NUMBER")],
@@ -85,6 +109,16 @@ def route(
     from daemon.commands.route import explanation
 
     output.write_json(explanation(config.load(config.find(context.obj)), number, channel))
+
+
+def read_octets(file: Path) -> bytes:
+    """What a file holds, or stdin for `-`."""
+    if str(file) == "-":
+        return typer.get_binary_stream("stdin").read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RefusedError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from None
 
 
 def read_text() -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +24,7 @@ from gateway.store.engine import parse_url
 from gateway.store.store import Store
 from gateway.transports.base import Result
 
+HAND = Path(__file__).parent / "hand.py"
 SEGMENT = schema.segment
 ZONES = ("Europe/Brussels", "Pacific/Kiritimati", "America/New_York", "Asia/Kathmandu", "UTC")
 NUMBERS = ("+32475000001", "+32475000002", "+32475000003", "+447700900001", "+447700900002")
@@ -44,9 +48,9 @@ class Life:
         return store
 
     async def pass_time(self) -> None:
-        for _ in range(40):
+        for hours in (0, 1, 5, 24, 24 * 9) * 8:
             await asyncio.sleep(0.02)
-            self.now += timedelta(hours=self.random.choice([0, 1, 5, 24, 24 * 9]))
+            self.now += timedelta(hours=hours)
 
     async def submit(self) -> None:
         for _ in range(40):
@@ -161,7 +165,40 @@ async def test_whatever_many_do_at_once_the_books_are_right(
         credit_now = await desk.store.run(lambda connection, one=account: credit.show(connection, one, life.now))
         assert credit_now["allotment"]["reserved"] == credit_now["provision"]["reserved"] == 0
     assert min(life.done[what] for what in ("taken", "refused", *Result)) > 0
-    assert life.now > desk.now + timedelta(days=430)
+
+
+def test_several_processes_over_a_months_end(desk: Any, store: Store) -> None:
+    everybody = [
+        desk.account(name, monthly=40, bought=120, zone=zone) for name, zone in zip("abc", ZONES, strict=False)
+    ]
+    url = store.engine.url.render_as_string(hide_password=False)
+    hands = [
+        subprocess.Popen(
+            [sys.executable, str(HAND), url, str(node), *map(str, everybody)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for node in (1, 2, 3)
+    ]
+    for hand in hands:
+        assert hand.stdout is not None
+        assert hand.stdout.readline() == "ready\n"
+    for hand in hands:
+        assert hand.stdin is not None
+        hand.stdin.close()  # now all of them begin
+    counts = []
+    for hand in hands:
+        assert hand.stdout is not None
+        with hand.stdout:
+            counts.append([int(word) for word in hand.stdout.read().split()])
+        assert hand.wait(30) == 0
+    taken, refused, accepted = (sum(column) for column in zip(*counts, strict=True))
+    assert taken == len(desk.rows(schema.message))
+    assert min(taken, refused, accepted) > 50
+    assert desk.states().count("accepted") == accepted
+    assert len(desk.rows(schema.period)) >= 2 * len(everybody)
+    desk.audit()
 
 
 @pytest.mark.peer("postgresql")

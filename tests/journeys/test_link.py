@@ -35,8 +35,7 @@ async def test_what_the_centre_got_is_shown_delivered_and_nothing_comes_twice(
         await centre.wait(len(centre.got) + chance.randrange(10, 60))
         if n == 3:
             await centre.order("close")
-            await until(lambda: books.reports()["operator"][0] in ("down", "connecting"), why=books.reports)
-            assert "cannot reach 127.0.0.1" in (await until_says(books, "cannot reach"))
+            await until_says(books, "cannot reach 127.0.0.1")
             await centre.order("listen")
         elif n == 5:
             await centre.order("set", throttle=12)
@@ -45,7 +44,7 @@ async def test_what_the_centre_got_is_shown_delivered_and_nothing_comes_twice(
     assert await pouring
     await until(books.is_quiet, 60, books.states)
     await until(lambda: not books.states()[State.ACCEPTED], 60, books.states)
-    assert books.reports()["operator"][0] in ("up", "throttled")
+    assert books.report("operator")[0] in ("up", "throttled")
     assert await daemon.stop() == 0, daemon.said()
 
     got = await centre.accepted()
@@ -61,10 +60,9 @@ async def test_what_the_centre_got_is_shown_delivered_and_nothing_comes_twice(
     assert books.faults_of_credit() == []
 
 
-async def until_says(books: Books, words: str) -> str:
-    """Why the route is as it is, once that has these words."""
-    await until(lambda: words in books.reports()["operator"][1], why=books.reports)
-    return books.reports()["operator"][1]
+async def until_says(books: Books, words: str) -> None:
+    """Returns once the route says why it is as it is in these words."""
+    await until(lambda: words in books.report("operator")[1], why=lambda: books.report("operator"))
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -97,11 +95,11 @@ async def test_a_wrong_password_is_told_in_plain_words(
     await centre.order("set", password="right")
     daemon = serve([operator(centre.port, password="wrong 1")])
     await daemon.start()
-    await until(lambda: books.reports()["operator"][0] == "refused", why=books.reports)
+    await until(lambda: books.report("operator")[0] == "refused", why=lambda: books.report("operator"))
     status = (await daemon.status())["operator"]
     assert status["state"] == "refused"
     assert "refused the bind of tocsin" in status["why"]
     assert "wrong 1" not in daemon.said()
     daemon.route["password"] = "right"
     await daemon.reload()
-    await until(lambda: books.reports()["operator"][0] == "up", why=books.reports)
+    await until(lambda: books.report("operator")[0] == "up", why=lambda: books.report("operator"))

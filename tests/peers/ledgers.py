@@ -104,11 +104,12 @@ class Books:
         states = self.states()
         return not (states[State.QUEUED] or states[State.SUBMITTING])
 
-    def reports(self) -> dict[str, tuple[str, str]]:
-        """State and reason of each route, listener and of the store, as the daemon last wrote them."""
+    def report(self, name: str) -> tuple[str, str]:
+        """State and reason of a route or listener, as the daemon last wrote them; empty where it has not yet."""
         row = schema.component.c
         with self.reading() as connection:
-            return {one.name: (one.state, one.why) for one in connection.execute(select(row.name, row.state, row.why))}
+            one = connection.execute(select(row.state, row.why).where(row.name == name)).first()
+        return (one.state, one.why) if one is not None else ("", "")
 
     def faults_of_credit(self) -> list[str]:
         """Every way in which pots, ledger and segments disagree; nothing where the credit is exact."""

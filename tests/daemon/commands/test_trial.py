@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 
@@ -52,10 +54,48 @@ def test_numbers_are_read_with_advice(tocsin) -> None:
     assert tocsin("try", "number", "--region", "QQ", "1").code == 2
 
 
+MAIL = b"""\
+From: "boss@corp.example" <evil@x.example>\r
+Subject: =?utf-8?Q?Caf=C3=A9=0D=0ABcc:_x@y?=\r
+\r
+Yes \xe2\x80\x93 at noon.\r
+\r
+On Tue, 14 Jul 2026 at 10:05, Ann <ann@x.example> wrote:\r
+> Lunch?\r
+"""
+
+
+def test_an_excerpt_says_what_an_sms_would(tocsin, tmp_path: Path) -> None:
+    file = tmp_path / "mail.eml"
+    file.write_bytes(MAIL)
+    expected = {
+        "from": "evil@x.example",
+        "subject": "Café Bcc: x@y",
+        "text": "Yes - at noon.",
+        "automatic": False,
+        "bounce": False,
+    }
+    assert tocsin("try", "excerpt", str(file)).json == expected
+    assert tocsin("try", "excerpt", "-", stdin=MAIL).json == expected
+    assert tocsin("try", "excerpt", "-", stdin=b"From: Ann <a@b.c>\n\nhi").json["from"] == "Ann <a@b.c>"
+
+
+def test_an_excerpt_names_what_has_no_words(tocsin) -> None:
+    told = tocsin("try", "excerpt", "-", stdin=b"Subject: s\r\nContent-Type: image/png\r\n\r\nx").json
+    assert (told["from"], told["subject"], told["text"]) == ("", "s", "(image)")
+
+
+def test_a_mail_that_is_not_there_is_refused(tocsin) -> None:
+    answer = tocsin("try", "excerpt", "/no/such/mail.eml")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err == "tocsin: /no/such/mail.eml cannot be read: no such file or directory\n"
+
+
 def test_dry_runs_need_no_configuration(tocsin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOCSIN_CONFIG", "/no/such/file.toml")
     assert tocsin("try", "segments", "a").code == 0
     assert tocsin("try", "number", "+32475123456").code == 0
+    assert tocsin("try", "excerpt", "-", stdin=b"").code == 0
     assert tocsin("try", "route", "+32475123456").code == 2
 
 
@@ -99,3 +139,32 @@ def test_routes_are_listed_without_their_secrets(tocsin, configuration) -> None:
         ("france", 1, ["+33"]),
     ]
     assert "hunter2" not in listed.out + tocsin("route", "list").out
+
+
+RECEIPTS = [
+    (
+        b"id:1891273321 sub:001 dlvrd:001 submit date:1305050826 done date:1305050826 stat:DELIVRD err:000\n",
+        {"id": "1891273321", "state": "delivered", "error": "000", "submitted": "1305050826", "done": "1305050826"},
+    ),
+    (b"stat:FAILED err:0DC id:7f", {"id": "7f", "state": "undelivered", "error": "0DC"}),
+    ("id:7f stat:REJECTD".encode("utf-16-be"), {"id": "7f", "state": "rejected"}),
+]
+
+
+@pytest.mark.parametrize(("said", "read"), RECEIPTS)
+@pytest.mark.parametrize("hexadecimal", [False, True])
+def test_a_receipt_is_shown_as_it_is_read(tocsin, said: bytes, read: dict[str, str], hexadecimal: bool) -> None:
+    given = said.rstrip(b"\n").hex(" ").encode() + b"\n" if hexadecimal else said
+    answer = tocsin("try", "receipt", *(["--hex"] if hexadecimal else []), stdin=given)
+    assert answer.code == 0, answer.err
+    assert {key: value for key, value in answer.json.items() if value is not None} == read
+    assert set(answer.json) == {"id", "state", "error", "submitted", "done"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [([], b"hello"), (["--hex"], b"xyz"), (["--hex"], b"68656c6c6f"), ([], b"")]
+)
+def test_what_is_no_receipt_is_refused_in_one_sentence(tocsin, arguments: list[str], said: bytes) -> None:
+    answer = tocsin("try", "receipt", *arguments, stdin=said)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("tocsin: ")

@@ -137,10 +137,16 @@ async def running(
             await task
 
 
+@pytest.fixture(scope="session")
+def template(_migrated_file: Path) -> Path:
+    """A store that is empty and at head, to be copied."""
+    return _migrated_file
+
+
 @pytest.fixture
-async def daemon(tmp_path: Path, _migrated_file: Path) -> AsyncIterator[Daemon]:
+async def daemon(tmp_path: Path, template: Path) -> AsyncIterator[Daemon]:
     """A daemon that trusts 127.0.0.1 and its unix socket."""
-    async with running(tmp_path, _migrated_file, postmaster="root@example.org") as one:
+    async with running(tmp_path, template, postmaster="root@example.org") as one:
         yield one
 
 

@@ -20,8 +20,8 @@ _NUMBERS = itertools.count(1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory, _migrated_file: Path) -> AsyncIterator[Daemon]:
-    async with running(tmp_path_factory.mktemp("door"), _migrated_file, max_recipients=3) as one:
+async def house(tmp_path_factory: pytest.TempPathFactory, template: Path) -> AsyncIterator[Daemon]:
+    async with running(tmp_path_factory.mktemp("door"), template, max_recipients=3) as one:
         yield one
 
 

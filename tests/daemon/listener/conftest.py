@@ -20,7 +20,9 @@ from daemon.door import MailRequest, Sender, Taken
 from daemon.listener import Listener, ListenSettings
 from daemon.login import Login
 from daemon.peers import Networks
+from filters.mail import Mail
 from gateway.failure import RefusedError
+from gateway.forwarding import Arrival
 from gateway.numbers import sms_number
 
 HERE = Path(__file__).parent
@@ -36,6 +38,7 @@ class House:
     def __init__(self) -> None:
         self.accounts = {"jean@example.org": Sender(1, "jean", "BE"), "anna@example.org": Sender(2, "anna")}
         self.taken: list[MailRequest] = []
+        self.postmaster: list[tuple[bytes, str, bool]] | None = None
         self.verdicts: list[tuple[int, str, str]] = []
         right = PASSWORDS.hash("right")
         self.passwords: dict[str, tuple[int, str | None]] = {"jean": (1, right), "jean@example.org": (1, right)}
@@ -55,6 +58,17 @@ class House:
     async def check_recipient(self, sender: Sender, number: str) -> None:
         if number.startswith("+1"):
             raise RefusedError("No route here takes numbers of North America.", smtp="550 5.1.2")
+
+    def check_postmaster(self, *, stranger: bool) -> None:
+        if self.postmaster is None:
+            raise RefusedError("Mail to the postmaster cannot be forwarded at the moment", smtp="451 4.3.5")
+
+    async def forward(self, octets: bytes, mail: Mail, arrival: Arrival, *, stranger: bool) -> Taken:
+        if self.failure:
+            raise self.failure
+        assert self.postmaster is not None
+        self.postmaster.append((octets, str(arrival), stranger))
+        return Taken(f"p{len(self.postmaster)}")
 
     async def tell_verdict(self, account: int, address: str, words: str, about: str) -> str | None:
         if self.failure:

@@ -104,10 +104,29 @@ async def test_the_region_of_the_account_comes_first(send: Send, house: House) -
     assert house.taken[0].recipients[0].number == "+33612345678"
 
 
-async def test_the_postmaster_is_not_reached_yet_and_that_is_no_bounce(send: Send) -> None:
+async def test_a_postmaster_who_cannot_be_reached_is_no_bounce(send: Send) -> None:
     for address in ("postmaster@sms.example.org", "Postmaster"):
         code, words = await send(MAIL, address)
         assert (code, words.split()[0]) == (451, "4.3.5")
+
+
+@pytest.mark.parametrize("sender", ["", "stranger@example.org", "jean@example.org"])
+async def test_anybody_may_write_to_the_postmaster(send: Send, house: House, sender: str) -> None:
+    house.postmaster = []
+    assert await send(MAIL, "PostMaster@sms.example.org", sender=sender) == (250, "2.0.0 queued as p1")
+    ((octets, arrival, stranger),) = house.postmaster
+    assert octets == MAIL.encode()
+    assert arrival.endswith("([127.0.0.1]) by mx.example.org with ESMTP")
+    assert not stranger
+    assert not house.taken
+
+
+async def test_mail_to_the_postmaster_and_others_goes_in_two(send: Send, house: House) -> None:
+    house.postmaster = []
+    code, _ = await send(MAIL, "postmaster@sms.example.org", "+32475123456@sms.example.org")
+    assert (code, len(house.postmaster), len(house.taken)) == (250, 1, 0)
+    code, _ = await send(MAIL, "+32475123456@sms.example.org", "postmaster@sms.example.org")
+    assert (code, len(house.postmaster), len(house.taken)) == (250, 1, 1)
 
 
 @pytest.mark.parametrize("status", ["552 5.2.2", "552 5.3.4", "550 5.7.1"])

@@ -78,3 +78,16 @@ async def test_the_same_number_twice_is_answered_twice(start: Start, connect: Co
     wire.write(b"\r\nhello\r\n.\r\n")
     assert [(await wire.reply())[:3] for _ in range(2)] == ["250", "250"]
     assert len(house.taken) == 1
+
+
+async def test_the_postmaster_among_others_is_answered_by_himself(start: Start, connect: Connect, house: House) -> None:
+    house.postmaster = []
+    wire = await connect(await start("lmtp"))
+    await wire.envelope("+32475123456", "postmaster", hello="LHLO")
+    wire.write(b"Message-ID: <1@x>\r\n\r\nhello\r\n.\r\n")
+    assert [(await wire.reply())[:9] for _ in range(2)] == ["250 2.0.0"] * 2
+    assert (len(house.taken), len(house.postmaster)) == (1, 1)
+    await wire.envelope("postmaster", "+32475123456", sender="", hello="")
+    wire.write(b"\r\nundelivered\r\n.\r\n")
+    assert ["ignored" in await wire.reply() for _ in range(2)] == [False, True]
+    assert (len(house.taken), len(house.postmaster)) == (1, 2)

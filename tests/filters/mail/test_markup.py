@@ -19,7 +19,7 @@ from filters import markup
         ("<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc"),
         ("5 &lt; 6 &amp; 7 &eacute; &#8364; &#x41; &nosuch;", "5 < 6 & 7 é € A &nosuch;"),
         ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
-        ("<pre>a\n  b</pre>", "a\n  b".replace("  b", "b")),
+        ("<pre>a\n  b</pre>", "a\n  b"),
         ("<a href='http://x.example/?a>b'>link</a>", "link"),
         ('<img src="cid:1" alt="😀"> <img src=x alt="Logo of us">hi', "😀 hi"),
         (
@@ -32,7 +32,7 @@ from filters import markup
     ],
 )
 def test_the_text_is_what_is_seen(html: str, seen: str) -> None:
-    assert markup.text_of(html) == seen
+    assert markup.read(html).text == seen
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_the_text_is_what_is_seen(html: str, seen: str) -> None:
     ],
 )
 def test_what_is_hidden_is_not_said(html: str) -> None:
-    assert markup.text_of(f"<p>seen</p>{html}") == "seen"
+    assert markup.read(f"<p>seen</p>{html}").text == "seen"
 
 
 def test_a_small_container_does_not_hide_what_sets_its_own_size() -> None:
-    assert markup.text_of("<td style='font-size:0px'><div style='font-size:14px'>seen</div>gone</td>") == "seen"
+    assert markup.read("<td style='font-size:0px'><div style='font-size:14px'>seen</div>gone</td>").text == "seen"
 
 
 def test_an_element_that_is_never_closed_hides_only_what_it_may() -> None:
-    assert markup.text_of("<div><p style='display:none'>hidden<p>seen</div>") == "seen"
-    assert markup.text_of("</div></p>seen</b>") == "seen"
+    assert markup.read("<div><p style='display:none'>hidden<p>seen</div>").text == "seen"
+    assert markup.read("</div></p>seen</b>").text == "seen"

@@ -172,7 +172,7 @@ def test_an_invitation_is_one_line() -> None:
         "LOCATION:Room 3\\nupstairs\r\n"
         "END:VEVENT\r\nEND:VCALENDAR\r\n".encode(),
     )
-    assert read.text == "Réunion, budget, 2025-07-01 10:00, Room 3 upstairs"
+    assert read.text == "Réunion, budget, Tuesday 1 July 2025 10:00 Brussels time, Room 3 upstairs"
 
 
 def test_a_text_attachment_before_the_body_is_not_the_body() -> None:
