@@ -168,3 +168,32 @@ def test_what_is_no_receipt_is_refused_in_one_sentence(tocsin, arguments: list[s
     answer = tocsin("try", "receipt", *arguments, stdin=said)
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.startswith("tocsin: ")
+
+
+def test_routes_are_listed_with_how_they_are(tocsin, configuration: Path) -> None:
+    from gateway import presence, verbs
+    from gateway.presence import Report
+    from gateway.store.engine import open_engine, parse_url
+
+    assert {one["name"]: one["state"] for one in tocsin("route", "list", "--json").json} == {
+        "operator": None,
+        "france": None,
+    }
+    store = verbs.open_store(open_engine(parse_url(f"sqlite:///{configuration.parent / 'tocsin.db'}")))
+    for number, state in ((1, "standby"), (2, "refused")):
+
+        def tell(connection, number=number, state=state) -> None:
+            presence.return_as(connection, number)
+            now = presence.clock(connection)
+            presence.beat(connection, number, [Report("route", "operator", state, now, "a wrong password")])
+
+        store.run_now(tell)
+    store.close()
+    (first, second) = tocsin("route", "list", "--json").json
+    assert (first["name"], first["state"], first["reason"]) == ("operator", "refused", "a wrong password")
+    assert (second["name"], second["state"]) == ("france", None)
+    assert "refused" in tocsin("route", "list").out
+    explained = tocsin("route", "explain", "+32475123456", "--json").json
+    assert {one["name"]: one["state"] for one in explained["routes"]} == {"operator": "refused", "france": None}
+    (configuration.parent / "tocsin.db").unlink()
+    assert tocsin("route", "list", "--json").json[0]["state"] is None
