@@ -25,13 +25,18 @@ Segments = Callable[..., Any]
 Carrier = Callable[..., Any]
 
 
-@contextlib.asynccontextmanager
-async def perl(mode: str) -> AsyncIterator[tuple[int, list[list[str]]]]:
-    """Net::SMPP as a centre that behaves so: its port, and what it got, line by line."""
+@pytest.fixture(scope="module", autouse=True)
+def present() -> None:
+    """Perl's Net::SMPP is here."""
     command = ["perl", "-MNet::SMPP", "-e", "1"]
     if not shutil.which("perl") or subprocess.run(command, capture_output=True, check=False).returncode:
         reason = "net-smpp (Perl's Net::SMPP) is absent: make peers installs it"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+
+
+@contextlib.asynccontextmanager
+async def perl(mode: str) -> AsyncIterator[tuple[int, list[list[str]]]]:
+    """Net::SMPP as a centre that behaves so: its port, and what it got, line by line."""
     process = await asyncio.create_subprocess_exec("perl", SCRIPT, mode, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     port = int(await asyncio.wait_for(process.stdout.readline(), 20))
