@@ -1,4 +1,4 @@
-"""What a fuzzer stumbled over, and a few of the inputs with which it got furthest, are read at every run of the suite."""
+"""What a fuzzer stumbled over, and some inputs with which it got furthest, are read at every run of the suite."""
 
 from __future__ import annotations
 
