@@ -153,7 +153,7 @@ class House:
                     background += [
                         group.create_task(self.dispatcher.record(), name="record"),
                         group.create_task(self._housekeeper.run(), name="housekeeping"),
-                        group.create_task(Waker(self.store.engine, self._woken).run(), name="waker"),
+                        group.create_task(Waker(self.store.engine, self._woken, self._tell).run(), name="waker"),
                     ]
                     self.dispatcher.start(group, self.routes())
                 if self.dispatcher is None or not is_sqlite(self.store.engine):
@@ -206,6 +206,9 @@ class House:
     def _look(self) -> None:
         if self._housekeeper is not None:
             self._housekeeper.look()
+
+    def _tell(self) -> bytes:
+        return presence.pack(self.board.reports())
 
     def _woken(self) -> None:
         if self.dispatcher is not None:
