@@ -24,7 +24,7 @@ from gateway.store.identifiers import Identifiers
 BEAT = 2.0
 LEASE = 8.0
 
-_node, _component, _segment = schema.node, schema.component, schema.segment
+_node, _component, _segment, _slot = schema.node, schema.component, schema.segment, schema.slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ def arrive(connection: Connection, identifiers: Identifiers) -> int:
     """
     if connection.dialect.name == "sqlite":
         connection.execute(delete(_component))
+        connection.execute(delete(_slot))
         connection.execute(delete(_node))
     number = identifiers.take(connection, 1)[0]
     return_as(connection, number)
@@ -118,6 +119,7 @@ def beat(connection: Connection, number: int, reports: Sequence[Report]) -> bool
 def leave(connection: Connection, number: int) -> None:
     """Take this node's rows away."""
     connection.execute(delete(_component).where(_component.c.node == number))
+    connection.execute(delete(_slot).where(_slot.c.node == number))
     connection.execute(delete(_node).where(_node.c.id == number))
 
 

@@ -44,8 +44,24 @@ def test_a_listener_without_a_route_for_reports_is_wrong(tocsin, configuration) 
     )
     configuration.write_text(text)
     assert "no route carries email" in findings(tocsin)["listen"]
-    configuration.write_text(text + MAIL)
+    configuration.write_text(text + MAIL.replace('"smtp"', '"smpp"').replace("t@example.org", "32475000000"))
+    assert "no mail reaches the postmaster" in findings(tocsin)["listen"]
+    configuration.write_text(text.replace("[listen]", '[listen]\npostmaster = "root@example.org"') + MAIL)
     assert findings(tocsin) == {}
+
+
+def test_a_postmaster_who_is_not_named_or_is_ourselves_is_told(tocsin, configuration) -> None:
+    text = configuration.read_text().replace(
+        "[listen]", '[listen]\nsmtp = "127.0.0.1:0"\nsms_domain = "sms.example.org"'
+    )
+    configuration.write_text(text + MAIL)
+    assert findings(tocsin)["listen.postmaster"] == (
+        "it is not set: mail to postmaster@sms.example.org goes to postmaster@example.org"
+    )
+    configuration.write_text(text.replace("[listen]", '[listen]\npostmaster = "me@sms.example.org"') + MAIL)
+    assert "would come back here" in findings(tocsin)["listen.postmaster"]
+    configuration.write_text(text + MAIL.replace("t@example.org", "t@sms.example.org"))
+    assert "would come back here" in findings(tocsin)["listen.postmaster"]
 
 
 def test_a_listener_without_a_domain_is_wrong(tocsin, configuration) -> None:
