@@ -33,7 +33,7 @@ class Got:
 class MailSink:
     """`async with MailSink() as sink`: it listens at `sink.port`; `got` has every mail so far.
 
-    `refusal` is the reply to every RCPT while it is not empty.
+    `refusal` is the reply to every RCPT while it is not empty; `refused` counts them.
     """
 
     def __init__(self, *, logins: list[tuple[bytes, bytes]] | None = None, **options: Any) -> None:
@@ -41,6 +41,7 @@ class MailSink:
         self.port = 0
         self.got: list[Got] = []
         self.refusal = ""
+        self.refused = 0
         self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
         self._options = options
@@ -90,6 +91,7 @@ class MailSink:
     ) -> str:
         """Note the recipient, or refuse it."""
         if self.refusal:
+            self.refused += 1
             return self.refusal
         envelope.rcpt_tos.append(address)
         return "250 OK"

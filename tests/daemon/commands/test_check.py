@@ -79,10 +79,8 @@ def test_a_certificate_that_is_none_is_wrong(tocsin, configuration) -> None:
 
 def test_what_no_transport_can_carry_is_wrong(tocsin, configuration) -> None:
     fax = '[[route]]\nname = "fax"\nchannels = ["fax"]\ntransport = "hylafax"\nhost = "127.0.0.1"\n'
-    configuration.write_text(configuration.read_text().replace("port = 1\n", 'port = 1\nsystem_id = "€"\n', 1) + fax)
-    found = findings(tocsin)
-    assert "no transport hylafax" in found["route fax"]
-    assert "route operator" in found
+    configuration.write_text(configuration.read_text() + fax)
+    assert "no transport hylafax" in findings(tocsin)["route fax"]
 
 
 def test_a_store_that_is_missing_or_empty_says_which_command_to_run(tocsin, configuration) -> None:
