@@ -17,6 +17,7 @@ from daemon.board import Board
 from daemon.config import Configuration, ConfigurationError, Fault
 from daemon.dispatcher import Dispatcher
 from daemon.housekeeping import Housekeeper
+from daemon.leasing import Leaseholder
 from daemon.listener import Listener, ListenSettings
 from daemon.login import Login
 from daemon.mail_door import MailDoor
@@ -116,6 +117,7 @@ class House:
         self.bound: dict[str, list[str]] = {}
         self.dispatcher: Dispatcher | None = None
         self._housekeeper: Housekeeper | None = None
+        self._leases: Leaseholder | None = None
         self._group: asyncio.TaskGroup | None = None
         self._reloading = asyncio.Lock()
         self._others = asyncio.Event()
@@ -153,9 +155,15 @@ class House:
                     background += [
                         group.create_task(self.dispatcher.record(), name="record"),
                         group.create_task(self._housekeeper.run(), name="housekeeping"),
-                        group.create_task(Waker(self.store.engine, self._woken).run(), name="waker"),
+                        group.create_task(Waker(self.store.engine, self._woken, self._tell).run(), name="waker"),
                     ]
                     self.dispatcher.start(group, self.routes())
+                    self._leases = Leaseholder(self.store, self.dispatcher, node)
+                    background += [
+                        group.create_task(self.dispatcher.ask(), name="questions"),
+                        group.create_task(self._leases.run(), name="slots"),
+                        group.create_task(self._leases.watch(), name="leases"),
+                    ]
                 if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))
                 if LISTEN in self.roles:
@@ -184,9 +192,9 @@ class House:
                 self.bound[protocol] = await self.listener.open(protocol, str(address), self._sockets)
                 self.board.set("listener", protocol, "up", f"at {', '.join(self.bound[protocol])}")
 
-    def _beaten(self) -> None:
+    def _beaten(self, at: float) -> None:
         if self.dispatcher is not None:
-            self.dispatcher.beaten()
+            self.dispatcher.beaten(at)
 
     def _work(self, routes: Sequence[str] | None) -> None:
         """These routes have work (None: any of them). Whoever can send it is told, here or in another daemon."""
@@ -206,6 +214,9 @@ class House:
     def _look(self) -> None:
         if self._housekeeper is not None:
             self._housekeeper.look()
+
+    def _tell(self) -> bytes:
+        return presence.pack(self.board.reports())
 
     def _woken(self) -> None:
         if self.dispatcher is not None:
@@ -238,5 +249,7 @@ class House:
                 await self.dispatcher.stop(changed, _FINISH_ANSWERS)
                 running = self.dispatcher.routes
                 self.dispatcher.start(self._group, [route for name, route in after.items() if name not in running])
+                if self._leases is not None:
+                    self._leases.look()
             if self._housekeeper is not None:
                 self._housekeeper.reroute()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.presence import Report
@@ -11,7 +12,7 @@ from gateway.presence import Report
 log = logging.getLogger(__name__)
 
 #: States that need nobody's attention.
-_WELL = frozenset({"up", "connecting", "stopped"})
+_WELL = frozenset({"up", "connecting", "stopped", "standby"})
 
 
 class Board:
@@ -26,11 +27,19 @@ class Board:
         before = self._reports.get((kind, name))
         same = before is not None and before.state == state
         since = before.since if same and before is not None else self._now()
-        self._reports[kind, name] = Report(kind, name, state, since, why, rate)
+        self._reports[kind, name] = Report(
+            kind, name, state, since, why, rate or (before.rate if before is not None else "")
+        )
         if not same or (before is not None and before.why != why):
             level = logging.INFO if state in _WELL else logging.WARNING
             extra = {"action": f"{kind}_{state}", "kind": kind, "component": name, "state": state}
             log.log(level, "%s %s is %s%s", kind, name, state, f": {why}" if why else "", extra=extra)
+
+    def set_rate(self, kind: str, name: str, rate: str) -> None:
+        """How fast it goes now."""
+        report = self._reports.get((kind, name))
+        if report is not None and report.rate != rate:
+            self._reports[kind, name] = replace(report, rate=rate)
 
     def drop(self, kind: str, name: str) -> None:
         """This thing is no more."""

@@ -14,16 +14,17 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from daemon.board import Board
-from gateway import presence, receipts, verbs
+from gateway import presence, queries, receipts, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.settlement import Settle, Settled
 from gateway.store.errors import StoreError, StoreLostError
 from gateway.store.store import Store
-from gateway.transports.base import Incoming, LinkState, Outcome, Receipt, Result, Transport
+from gateway.transports.base import Asker, Incoming, LinkState, Outcome, Receipt, Result, Shared, Transport
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +49,14 @@ class _Feeder:
         self.kick.set()
         self.tasks: list[asyncio.Task[None]] = []
         self.stopping = False
+        self.granted: tuple[int, float | None, str] | None = None
 
 
 class Dispatcher:
     """All feeders of one node; the Hub their transports talk to."""
+
+    #: How often it is looked for segments to ask about, in seconds.
+    asks_every = 1.0
 
     def __init__(
         self,
@@ -81,7 +86,7 @@ class Dispatcher:
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
-        self._last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     # The Hub ----------------------------------------------------------------------------------------------------------
 
@@ -116,6 +121,8 @@ class Dispatcher:
         """Begin to feed these routes; their tasks belong to the group."""
         for route in routes:
             feeder = _Feeder(route, self._make(route, self))
+            if isinstance(feeder.transport, Shared):
+                feeder.transport.resize(0, route.rate, "it waits for its share of the connections")
             self._feeders[route.name] = feeder
             self._board.set("route", route.name, LinkState.CONNECTING.value, "starting")
             feeder.tasks = [
@@ -152,9 +159,35 @@ class Dispatcher:
         report = self._board.get("route", route)
         return report is not None and report.state in (LinkState.UP, LinkState.THROTTLED)
 
-    def beaten(self) -> None:
-        """The node's heartbeat was just committed."""
-        self._last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
+    def beaten(self, at: float) -> None:
+        """The node's heartbeat is committed; it was begun at this instant of CLOCK_BOOTTIME."""
+        self.last_beat = at
+        for name, feeder in self._feeders.items():
+            if isinstance(feeder.transport, Shared):
+                feeder.transport.renew(at + presence.LEASE / 2)
+                self._board.set_rate("route", name, _rate(feeder.transport.rate, feeder.granted and feeder.granted[1]))
+
+    def wishes(self) -> dict[str, slots.Wish]:
+        """The routes whose connections are shared out, and what this node uses of them."""
+        return {
+            name: slots.Wish(max(1, feeder.route.binds), feeder.transport.connections)
+            for name, feeder in self._feeders.items()
+            if isinstance(feeder.transport, Shared)
+        }
+
+    def grant(self, shares: Mapping[str, slots.Share]) -> None:
+        """Use these shares of the routes' connections, each with its part of the rate."""
+        for name, share in shares.items():
+            feeder = self._feeders.get(name)
+            if feeder is None or feeder.stopping or not isinstance(feeder.transport, Shared):
+                continue
+            rate = feeder.route.rate
+            if rate is not None and share.connections:
+                rate *= share.connections / share.binds
+            granted = (share.connections, rate, share.why)
+            if feeder.granted != granted:
+                feeder.granted = granted
+                feeder.transport.resize(*granted)
 
     # Feeding ----------------------------------------------------------------------------------------------------------
 
@@ -217,11 +250,24 @@ class Dispatcher:
 
     def _is_late(self) -> bool:
         """Whether this node was away for so long that others may take it for dead: then it writes nothing."""
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - self._last_beat > presence.LEASE / 2
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self.last_beat > presence.LEASE / 2
 
     def _hand_back(self, claimed: Sequence[Claimed]) -> None:
         for segment in claimed:
             self.settled(Outcome(segment.id, Result.UNSENT))
+
+    async def ask(self) -> None:
+        """Ask what became of accepted segments whose receipt never came, until cancelled."""
+        while True:
+            await asyncio.sleep(self.asks_every)
+            for name, feeder in list(self._feeders.items()):
+                transport = feeder.transport
+                if not (feeder.route.query and isinstance(transport, Asker)) or self._is_late():
+                    continue
+                if (room := transport.may_ask()) > 0:
+                    with contextlib.suppress(StoreError):
+                        now = self._now()
+                        transport.ask(await self._store.run(partial(queries.due, route=name, limit=room, now=now)))
 
     # Recording --------------------------------------------------------------------------------------------------------
 
@@ -262,8 +308,9 @@ class Dispatcher:
     def _settle(self, told: Sequence[tuple[Outcome, datetime | None]]) -> Settle:
         now = self._now()
         waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
+        routes = tuple(feeder.route for feeder in self._feeders.values())
         outcomes, claimed = zip(*told, strict=True)
-        return Settle(outcomes, now, waits, self._random.random(), self._node, claimed)
+        return Settle(outcomes, now, waits, self._random.random(), self._node, claimed, routes)
 
     def _after(self, settled: Settled, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
@@ -289,3 +336,10 @@ class Dispatcher:
 def _why(outcome: Outcome) -> str:
     told = " ".join(part for part in (outcome.code, outcome.text or outcome.detail) if part)
     return f" ({told})" if told else ""
+
+
+def _rate(now: float | None, limit: float | None) -> str:
+    """Segments a second, as `status` shows them: `100/s`; `40 of 100/s` where the route was told to be slower."""
+    if now is None:
+        return ""
+    return f"{now:.3g}/s" if limit is None or now >= limit else f"{now:.3g} of {limit:.3g}/s"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -38,13 +39,14 @@ class Housekeeper:
         store: Store,
         board: Board,
         node: int,
-        beaten: Callable[[], None],
+        beaten: Callable[[float], None],
         ready: Callable[[Sequence[str] | None], None],
         office: Callable[[], reports.Office],
         *,
         now: Callable[[], datetime],
     ) -> None:
-        """`beaten` is called after each heartbeat, `ready` with the routes that have work now (None: any of them)."""
+        """`beaten` is called after each heartbeat with the instant of CLOCK_BOOTTIME it was begun at, `ready` with the
+        routes that have work now (None: any of them)."""
         self._store = store
         self._board = board
         self._node = node
@@ -71,9 +73,11 @@ class Housekeeper:
         """Say that this node lives, until cancelled."""
         while True:
             with contextlib.suppress(StoreError):
+                # From before the transaction: what it says of this node's time, the database may count from there.
+                began = time.clock_gettime(time.CLOCK_BOOTTIME)
                 known = await self._store.run(self._beat_once)
                 if known:
-                    self._beaten()
+                    self._beaten(began)
                 else:
                     await self._come_back()
             await asyncio.sleep(presence.BEAT)

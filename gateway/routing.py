@@ -15,6 +15,7 @@ class Route:
 
     `rate` is segments a second over all connections, None for no limit. `price` is units a segment, `prices` the same
     by prefix, longest first. `status` overrides what a command_status means (`{0x45: "transient"}`).
+    `numeric_sender` is tried once where the operator refuses `sender`; empty for none.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Route:
     sender: str = ""
     sender_ton: int | None = None
     sender_npi: int | None = None
+    numeric_sender: str = ""
     prefixes: tuple[str, ...] = ("+",)
     not_prefixes: tuple[str, ...] = ()
     weight: int = 1
@@ -69,6 +71,35 @@ def consider(routes: Sequence[Route], channel: Channel, number: str) -> list[Con
 
     The longest prefix wins; among equal ones the greater weight, then the order of the configuration.
     """
+    candidates, refused = _weigh(routes, channel, number)
+    taken = [
+        Considered(
+            route,
+            index == 0,
+            (f"its prefix {prefix} is the longest that fits" if prefix else f"it carries {channel}")
+            if index == 0
+            else f"{candidates[0][3].name} comes first, by its prefix, its weight or its place",
+        )
+        for index, (_, _, _, route, prefix) in enumerate(candidates)
+    ]
+    return taken + refused
+
+
+def able(routes: Sequence[Route], channel: Channel, number: str) -> list[Route]:
+    """Every route that takes this number, the one to take first."""
+    return [candidate[3] for candidate in _weigh(routes, channel, number)[0]]
+
+
+def choose(routes: Sequence[Route], channel: Channel, number: str) -> Route | None:
+    """The route this number takes, or None."""
+    considered = consider(routes, channel, number)
+    return considered[0].route if considered and considered[0].taken else None
+
+
+def _weigh(
+    routes: Sequence[Route], channel: Channel, number: str
+) -> tuple[list[tuple[int, int, int, Route, str]], list[Considered]]:
+    """The candidates in their order, each with its prefix; and those that are none, with the reason."""
     candidates: list[tuple[int, int, int, Route, str]] = []
     refused: list[Considered] = []
     for place, route in enumerate(routes):
@@ -86,23 +117,7 @@ def consider(routes: Sequence[Route], channel: Channel, number: str) -> list[Con
         else:
             candidates.append((-len(prefix), -route.weight, place, route, prefix))
     candidates.sort(key=lambda candidate: candidate[:3])
-    taken = [
-        Considered(
-            route,
-            index == 0,
-            (f"its prefix {prefix} is the longest that fits" if prefix else f"it carries {channel}")
-            if index == 0
-            else f"{candidates[0][3].name} comes first, by its prefix, its weight or its place",
-        )
-        for index, (_, _, _, route, prefix) in enumerate(candidates)
-    ]
-    return taken + refused
-
-
-def choose(routes: Sequence[Route], channel: Channel, number: str) -> Route | None:
-    """The route this number takes, or None."""
-    considered = consider(routes, channel, number)
-    return considered[0].route if considered and considered[0].taken else None
+    return candidates, refused
 
 
 def _longest(prefixes: Sequence[str], number: str) -> str | None:

@@ -10,15 +10,18 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from gateway import credit, peer_ids, reports, retry
+from gateway import credit, failover, peer_ids, queries, reports, retry
 from gateway.claims import EXPIRING, MOST
 from gateway.message import PAID, RETURNED, State, may_become
+from gateway.routing import Route
 from gateway.store import schema
+from gateway.store.identifiers import Identifiers
 from gateway.transports.base import Outcome, Result
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,7 @@ class Settle:
     `waits` says for each route how long an unknown segment waits for a receipt to tell. `claimed` has for each outcome
     the instant of the claim it belongs to, None where that does not matter: an outcome whose recording was lost on its
     way, and had happened, comes a second time, and must not undo a later claim of the same segment.
+    `routes` are where what one of them refused too often may go instead.
     """
 
     outcomes: Sequence[Outcome]
@@ -41,6 +45,7 @@ class Settle:
     jitter: float
     node: int
     claimed: Sequence[datetime | None] = ()
+    routes: Sequence[Route] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,10 @@ class Book:
     events: list[dict[str, Any]] = field(default_factory=list)
     charged: list[Any] = field(default_factory=list)
     returned: list[tuple[Any, str]] = field(default_factory=list)
+    #: Units that go back of segments that stay: what they cost less than was reserved.
+    refunds: list[tuple[Any, credit.Reserved, str]] = field(default_factory=list)
+    #: Segments that may have been refused too often.
+    spent: dict[int, failover.Spent] = field(default_factory=dict)
     #: Deliveries of which a part failed: their queued siblings are to be cancelled.
     broken: dict[int, int] = field(default_factory=dict)
 
@@ -173,6 +182,7 @@ class Book:
 
     def _settle_credit(self, connection: Connection) -> None:
         rows = [row for row in self.charged if row.units] + [row for row, _ in self.returned if row.units]
+        rows += [row for row, _, _ in self.refunds]
         if not rows:
             return
         purses = credit.load(
@@ -189,6 +199,8 @@ class Book:
             if row.units:
                 part = credit.Reserved(row.units, row.allotment, row.period)
                 purses[row.account_id].give_back(part, now=self.now, message=row.message_id, reason=reason)
+        for row, part, reason in self.refunds:
+            purses[row.account_id].give_back(part, now=self.now, message=row.message_id, reason=reason)
         credit.save(connection, purses.values())
 
 
@@ -199,7 +211,9 @@ def _together(rows: Iterable[Any]) -> dict[tuple[int, int, datetime | None], lis
     return grouped
 
 
-def settle_many(connection: Connection, settles: Sequence[Settle]) -> list[Settled]:
+def settle_many(
+    connection: Connection, settles: Sequence[Settle], identifiers: Identifiers | None = None
+) -> list[Settled]:
     """Record sets of outcomes, and answer each with what it means for the dispatcher."""
     outcomes = [
         (outcome, claimed, settle)
@@ -213,7 +227,12 @@ def settle_many(connection: Connection, settles: Sequence[Settle]) -> list[Settl
     book = Book(now)
     for outcome, claimed, settle in outcomes:
         row = rows.get(outcome.segment)
-        if row is None or outcome.segment in book.changes or not _still_open(row, outcome, claimed, settle.node):
+        if (
+            row is None
+            or outcome.segment in book.changes
+            or outcome.segment in book.spent
+            or not _still_open(row, outcome, claimed, settle.node)
+        ):
             log.info(
                 "segment %d has moved on; what comes now changes nothing: %s",
                 outcome.segment,
@@ -222,6 +241,7 @@ def settle_many(connection: Connection, settles: Sequence[Settle]) -> list[Settl
             )
             continue
         _DECIDE[outcome.result](book, row, outcome, settle)
+    failover.decide(connection, book, book.spent, identifiers)
     cancel_siblings(connection, book)
     book.write(connection)
     dues = [change["to_due"] for change in book.changes.values() if change["to_state"] == State.QUEUED]
@@ -256,11 +276,12 @@ def _attempted(book: Book, row: Any, outcome: Outcome, result: str) -> int:
     return book.attempt(row, result, answered=outcome.answered, code=outcome.code, detail=detail, **at)
 
 
-def _accepted(book: Book, row: Any, outcome: Outcome, _settle: Settle) -> None:
+def _accepted(book: Book, row: Any, outcome: Outcome, settle: Settle) -> None:
     n = _attempted(book, row, outcome, "accepted")
     if row.state == State.UNKNOWN:
         book.event(row, "accepted", "its answer came late")
-    book.move(row, State.ACCEPTED, attempts=n, peer_id=outcome.peer_id or None)
+    due = queries.first(settle.routes, row.route, outcome.peer_id, book.now)
+    book.move(row, State.ACCEPTED, attempts=n, peer_id=outcome.peer_id or None, due=due)
 
 
 def _throttled(book: Book, row: Any, outcome: Outcome, _settle: Settle) -> None:
@@ -279,6 +300,14 @@ def _first_again(book: Book, row: Any) -> None:
 
 def _transient(book: Book, row: Any, outcome: Outcome, settle: Settle) -> None:
     n = _attempted(book, row, outcome, "transient")
+    if outcome.tries is not None and n >= outcome.tries:
+        again = partial(_again, book, row, outcome, settle, n)
+        book.spent[row.id] = failover.Spent(row, outcome, n, settle.routes, again)
+    else:
+        _again(book, row, outcome, settle, n)
+
+
+def _again(book: Book, row: Any, outcome: Outcome, settle: Settle, n: int) -> None:
     due = retry.next_attempt(book.now, max(n, 1), settle.jitter)
     if due >= row.expires:
         reason = f"{outcome.text or outcome.code}; its validity ends before another try"

@@ -28,7 +28,7 @@ def open_store(engine: Engine) -> Store:
     identifiers = Identifiers()
 
     def settle(connection: Connection, members: Sequence[settlement.Settle]) -> list[settlement.Settled]:
-        answers = settlement.settle_many(connection, members)
+        answers = settlement.settle_many(connection, members, identifiers)
         outcomes = [outcome for member in members for outcome in member.outcomes]
         receipts.adopt_orphans(connection, outcomes, max(member.now for member in members))
         return answers

@@ -24,9 +24,11 @@ ChannelOption = Annotated[Channel, typer.Option(help="How it is to be reached.")
 @app.command(name="list")
 def list_(context: typer.Context, as_json: output.Json = False) -> None:
     """List the configured routes."""
-    routes = config.load(config.find(context.obj)).routes
+    settings = config.load(config.find(context.obj))
+    routes = settings.routes
+    found = health(settings)
     if as_json:
-        output.write_json([_document(route) for route in routes])
+        output.write_json([{**_document(route), **found.get(route.name, UNSEEN)} for route in routes])
         return
     rows = [
         (
@@ -37,10 +39,11 @@ def list_(context: typer.Context, as_json: output.Json = False) -> None:
             " ".join(route.prefixes),
             " ".join(route.not_prefixes),
             route.price,
+            found.get(route.name, UNSEEN)["state"] or "-",
         )
         for route in routes
     ]
-    heads = ("route", "channels", "transport", "peer", "prefixes", "not", "price")
+    heads = ("route", "channels", "transport", "peer", "prefixes", "not", "price", "state")
     output.table(heads, rows, empty="no routes are configured: begin one with [[route]]")
 
 
@@ -52,13 +55,41 @@ def explain(
     as_json: output.Json = False,
 ) -> None:
     """Say which route a number takes, and why the others not."""
-    document = explanation(config.load(config.find(context.obj)), number, channel)
+    settings = config.load(config.find(context.obj))
+    document = explanation(settings, number, channel)
+    found = health(settings)
+    for one in document["routes"]:
+        one["state"] = found.get(one["name"], UNSEEN)["state"]
     if as_json:
         output.write_json(document)
         return
-    rows = [(one["name"], "yes" if one["taken"] else "no", one["why"]) for one in document["routes"]]
+    rows = [
+        (one["name"], "yes" if one["taken"] else "no", one["state"] or "-", one["why"]) for one in document["routes"]
+    ]
     output.say(f"{document['to']} takes {document['route'] or 'no route'}.")
-    output.table(("route", "taken", "why"), rows, empty="no routes are configured: begin one with [[route]]")
+    output.table(("route", "taken", "state", "why"), rows, empty="no routes are configured: begin one with [[route]]")
+
+
+#: Of a route whose state nobody knows: no daemon has told, or there is no store.
+UNSEEN: dict[str, str | None] = {"state": None, "reason": None}
+#: From the state that matters most, where several daemons work on a route.
+_STATES = ("up", "throttled", "connecting", "refused", "down", "standby", "stopped")
+
+
+def health(settings: Configuration) -> dict[str, dict[str, str | None]]:
+    """How each route is, by what the daemons that work on it last said; nothing where the store cannot be read."""
+    from daemon.commands.opening import store_of
+    from gateway import presence
+    from gateway.store.errors import StoreError
+
+    try:
+        with store_of(settings) as store:
+            lines = store.read_now(presence.status)
+    except StoreError:
+        return {}
+    lines = [line for line in lines if line.kind == "route" and line.node and line.state in _STATES]
+    lines.sort(key=lambda line: _STATES.index(line.state), reverse=True)
+    return {line.name: {"state": line.state, "reason": line.why or None} for line in lines}
 
 
 def explanation(settings: Configuration, number: str, channel: Channel) -> dict[str, Any]:
@@ -71,7 +102,7 @@ def explanation(settings: Configuration, number: str, channel: Channel) -> dict[
         "channel": channel.value,
         "route": taken.name if taken is not None else None,
         "price": taken.units(to) if taken is not None else None,
-        "routes": [{"name": one.route.name, "taken": one.taken, "why": one.why} for one in considered],
+        "routes": [{"name": one.route.name, "taken": one.taken, "state": None, "why": one.why} for one in considered],
     }
 
 

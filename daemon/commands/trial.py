@@ -53,6 +53,29 @@ def number(
 
 
 @app.command()
+def receipt(
+    hexadecimal: Annotated[
+        bool, typer.Option("--hex", help="The octets are written in hexadecimal, as logs and captures show them.")
+    ] = False,
+) -> None:
+    """Show how a delivery receipt is read: its short_message stands on stdin."""
+    from gateway.transports.smpp.receipt import describe
+
+    octets = typer.get_binary_stream("stdin").read()
+    if hexadecimal:
+        try:
+            octets = bytes.fromhex(octets.decode("ascii"))
+        except ValueError:
+            raise RefusedError("what stands on stdin is not hexadecimal: write two digits for each octet") from None
+    else:
+        octets = octets.removesuffix(b"\n").removesuffix(b"\r")
+    said = describe(octets)
+    if said is None:
+        raise RefusedError("this is no delivery receipt: it says no state such as stat:DELIVRD")
+    output.write_json(said)
+
+
+@app.command()
 def excerpt(
     mail: Annotated[
         Path, typer.Argument(metavar="MAIL.eml", help="A mail as it comes in, or - to read it from stdin.")

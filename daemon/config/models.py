@@ -160,6 +160,7 @@ class RouteSection(Section):
     sender: str = Field(default="", max_length=254)
     sender_ton: Annotated[int, Field(ge=0, le=255)] | None = None
     sender_npi: Annotated[int, Field(ge=0, le=255)] | None = None
+    numeric_sender: Annotated[str, Field(pattern=r"^(\+?[0-9]{1,20})?$")] = ""
     prefixes: Annotated[Prefixes, AfterValidator(_some)] = ("+",)
     not_prefixes: Prefixes = ()
     weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1

@@ -258,6 +258,8 @@ _partial("ix_segment_unknown", segment.c.due, where=segment.c.state == "unknown"
 _partial("ix_segment_peer_key", segment.c.route, segment.c.peer_key, where=segment.c.peer_key.is_not(None))
 _partial("ix_segment_unknown_address", segment.c.address, where=segment.c.state == "unknown")
 
+_partial("ix_segment_asked", segment.c.due, where=(segment.c.state == "accepted") & segment.c.due.is_not(None))
+
 #: The first parts of long messages that a handset may still be putting together.
 LONG_UNDER_WAY = (
     segment.c.reference.is_not(None)
@@ -367,6 +369,14 @@ node = _table(
     Column("pid", Integer, nullable=False),
     Column("started", Instant, nullable=False),
     Column("beat", Instant, nullable=False, index=True),
+)
+
+slot = _table(
+    "slot",  # a connection of a route, leased by the node that has it as long as its heart beats
+    Column("route", String, primary_key=True),
+    Column("n", Integer, primary_key=True, autoincrement=False),  # from 1 to the route's `binds`
+    Column("node", Key, nullable=False),
+    Column("since", Instant, nullable=False),
 )
 
 component = _table(

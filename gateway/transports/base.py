@@ -14,7 +14,7 @@ with an outcome:
 - TRANSIENT: certainly not taken, worth another try later;
 - PERMANENT: certainly not taken, and will not be;
 - UNSENT: not one octet of it was handed to the connection, so certainly not taken; not counted as an attempt;
-- UNKNOWN: it was written, and the answer was lost.
+- UNKNOWN: it was written, and the answer was lost. Should the answer come all the same, a second `settled` tells it.
 
 The dispatcher hands over no more than `room()` segments at a time; `Hub.more_room` tells it to ask again. `room()`
 is 0 while nothing can be sent, and keeps the route's rate. `drain(seconds)` stops taking segments, waits that long
@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.message import Claimed
 
@@ -52,6 +52,9 @@ class Outcome:
 
     `code` is the peer's own (`0x00000058`), `text` a sentence for the sender, `detail` for the log. `written` is when
     the octets went to the connection, `answered` when the answer came (both aware UTC; None where it did not happen).
+
+    Of a TRANSIENT outcome, `tries` is how often this route is worth trying with such an answer, None for as long as the
+    validity lasts, and `elsewhere` whether another route may be tried then; if not, it has failed.
     """
 
     segment: int
@@ -62,6 +65,8 @@ class Outcome:
     peer_id: str = ""
     written: datetime | None = None
     answered: datetime | None = None
+    tries: int | None = None
+    elsewhere: bool = True
 
 
 class ReceiptState(StrEnum):
@@ -118,6 +123,8 @@ class LinkState(StrEnum):
     THROTTLED = "throttled"
     REFUSED = "refused"
     STOPPED = "stopped"
+    #: Another daemon has all of the route's connections; this one takes over when it goes.
+    STANDBY = "standby"
 
 
 class Hub(Protocol):
@@ -153,3 +160,45 @@ class Transport(Protocol):
 
     async def drain(self, seconds: float) -> None:
         """Take no more; wait at most this long for answers; settle what is left as UNKNOWN; say goodbye."""
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A transport whose connections and rate several daemons share, beside its being a `Transport`."""
+
+    @property
+    def connections(self) -> int:
+        """How many slots of the route it uses: connections open, opening, or not closed yet."""
+
+    @property
+    def rate(self) -> float | None:
+        """Segments a second it goes at now; None is no limit."""
+
+    def resize(self, connections: int, rate: float | None, why: str = "") -> None:
+        """Use so many slots and this rate from now on; what is too many is left in good order.
+
+        `why` is told as the reason where there is none left.
+        """
+
+    def renew(self, until: float) -> None:
+        """Hand nothing to a connection after this instant of CLOCK_BOOTTIME, which goes on while we are frozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What became of this? A segment the peer accepted under `peer_id`, for the handset `to`, and never spoke of."""
+
+    segment: int
+    peer_id: str
+    to: str
+
+
+@runtime_checkable
+class Asker(Protocol):
+    """A transport that can ask what became of something, beside its being a `Transport`."""
+
+    def may_ask(self) -> int:
+        """How many questions it would take this moment."""
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Ask these when there is time; an answer that is final goes to `Hub.receipt`."""

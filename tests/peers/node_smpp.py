@@ -15,7 +15,10 @@ _SCRIPT = Path(__file__).with_name("sink.js")
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """One submit_sm as node-smpp read it; `status` is what it was answered, None where it never was."""
+    """One submit_sm as node-smpp read it; `status` is what it was answered, None where it never was.
+
+    `client` is the number of its connection, `at` when it came, in nanoseconds of the machine's monotonic clock.
+    """
 
     to: str
     text: str
@@ -23,6 +26,8 @@ class Got:
     data_coding: int
     status: int | None
     registered_delivery: int
+    client: int
+    at: int
 
     @property
     def part(self) -> int:
@@ -46,6 +51,9 @@ class NodeSmpp:
         self.got: list[Got] = []
         self.binds = 0
         self.receipts = 0
+        self.clients: list[int] = []  # connections that were ever bound, in order
+        self.most = 0  # bound at once
+        self._bound: set[int] = set()
         self._options = options
         self._counts: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._done: asyncio.Queue[str] = asyncio.Queue()
@@ -68,6 +76,11 @@ class NodeSmpp:
         self._process.kill()
         await self._process.wait()
         await self._reading
+
+    @property
+    def bound(self) -> int:
+        """How many connections are bound now."""
+        return len(self._bound)
 
     # Waiting for it
 
@@ -122,9 +135,25 @@ class NodeSmpp:
             case "submit":
                 udh = bytes.fromhex(said["udh"])
                 wanted = said["registered_delivery"]
-                self.got.append(Got(said["to"], said["text"], udh, said["data_coding"], said["status"], wanted))
+                self.got.append(
+                    Got(
+                        said["to"],
+                        said["text"],
+                        udh,
+                        said["data_coding"],
+                        said["status"],
+                        wanted,
+                        said["client"],
+                        said["at"],
+                    )
+                )
             case "bind":
                 self.binds += 1
+                self.clients.append(said["client"])
+                self._bound.add(said["client"])
+                self.most = max(self.most, len(self._bound))
+            case "close":
+                self._bound.discard(said["client"])
             case "receipt":
                 self.receipts += 1
             case "counts":

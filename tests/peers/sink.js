@@ -38,6 +38,7 @@ let counted = new Map();
 let first = 0, last = 0, second = 0, inSecond = 0, serial = 0;
 const receivers = new Set();
 const refused = new Map();
+let connections = 0;
 let held = null;
 const birth = Date.now().toString(36);
 
@@ -97,7 +98,7 @@ function submitted(session, pdu) {
       event: 'submit', text, to: pdu.destination_addr, from: pdu.source_addr, id, status, udh,
       data_coding: pdu.data_coding, esm_class: pdu.esm_class, registered_delivery: pdu.registered_delivery,
       reference: pdu.user_message_reference, dest_ton: pdu.dest_addr_ton, source_ton: pdu.source_addr_ton,
-      priority: pdu.priority_flag, protocol: pdu.protocol_id, at,
+      priority: pdu.priority_flag, protocol: pdu.protocol_id, at, client: session.number,
     });
   }
   if (silent) return;
@@ -147,11 +148,12 @@ function bound(session, pdu) {
   total.binds++;
   session.send(pdu.response({ system_id: 'sink' }));
   if (pdu.command !== 'bind_transmitter') receivers.add(session);
-  if (!options.quiet) say({ event: 'bind', mode: pdu.command.slice(5), system_id: pdu.system_id });
+  if (!options.quiet) say({ event: 'bind', mode: pdu.command.slice(5), system_id: pdu.system_id, client: session.number });
 }
 
 const server = smpp.createServer((session) => {
   session.unanswered = new Set();
+  session.number = ++connections;
   for (const command of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
     session.on(command, (pdu) => bound(session, pdu));
   }
@@ -160,6 +162,7 @@ const server = smpp.createServer((session) => {
   session.on('unbind', (pdu) => { receivers.delete(session); session.send(pdu.response()); session.close(); });
   session.on('close', () => {
     receivers.delete(session);
+    if (!options.quiet) say({ event: 'close', client: session.number });
     for (const again of session.unanswered) again();
   });
   session.on('error', () => { receivers.delete(session); session.destroy(); });

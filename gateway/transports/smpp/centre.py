@@ -20,8 +20,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, cast
 
 from gateway import text
-from gateway.transports.smpp.events import Answered, Arrived, BindRequested, Fault, Mode, Role, TimedOut, Unbound
-from gateway.transports.smpp.pdu import ShortMessage, Tag
+from gateway.transports.smpp.events import (
+    Answered,
+    Arrived,
+    BindRequested,
+    Fault,
+    Mode,
+    Queried,
+    Role,
+    TimedOut,
+    Unbound,
+)
+from gateway.transports.smpp.pdu import QueryAnswer, ShortMessage, Tag
 from gateway.transports.smpp.session import Phase, Session, Timers
 
 if TYPE_CHECKING:
@@ -34,6 +44,8 @@ _OK = 0x00
 _SYSTEM_ERROR = 0x08
 _BAD_PASSWORD = 0x0E
 _THROTTLED = 0x58
+_QUERY_FAILED = 0x67
+_NO_ANSWER = -1
 _UDHI = 0x40
 _RECEIPT = 0x04
 _DELIVERED = b"\x02"
@@ -81,6 +93,10 @@ class Centre:
         self.received: deque[Taken] = deque(maxlen=keep)
         self.total = 0
         self.binds: list[Mode] = []
+        self.most = 0  # connections at once
+        self.queries: list[str] = []  # ids it was asked about by query_sm
+        self.query_status: int | None = None  # what it answers to those; -1 is nothing
+        self.message_state = 2  # DELIVERED (table 5-10)
         self.deferred: list[int] = []  # statuses by which clients put deliveries off
         self.receipts = receipts
         self.receipts_first = False
@@ -134,6 +150,18 @@ class Centre:
     async def bound(self, count: int = 1) -> None:
         """Returns once at least `count` connections are bound."""
         await self._until(lambda: sum(c.session.phase is Phase.BOUND for c in self._connections) >= count)
+
+    async def asked(self, count: int) -> None:
+        """Returns once it got at least `count` query_sm."""
+        await self._until(lambda: len(self.queries) >= count)
+
+    async def bound_exactly(self, count: int) -> None:
+        """Returns once just so many connections are left, bound or not."""
+        await self._until(lambda: len(self._connections) == count)
+
+    async def bound_again(self, count: int) -> None:
+        """Returns once so many binds have been accepted in all."""
+        await self._until(lambda: len(self.binds) >= count)
 
     async def unbound(self) -> None:
         """Returns once no connection is left."""
@@ -208,6 +236,7 @@ class Centre:
 
     def _joined(self, connection: _Connection) -> None:
         self._connections.append(connection)
+        self.most = max(self.most, len(self._connections))
 
     def _left(self, connection: _Connection) -> None:
         self._connections.remove(connection)
@@ -239,6 +268,17 @@ class Centre:
         elif status is not None:
             connection.owe()
             self._answer_in_time(lambda: self._answer(connection, request, taken))
+
+    def _queried(self, connection: _Connection, request: Queried) -> None:
+        """What it has of this id; 0x67 (ESME_RQUERYFAIL) where it has nothing, or `query_status` where that is set."""
+        self.queries.append(request.query.message_id)
+        known = any(taken.id == request.query.message_id for taken in self.received)
+        status = self.query_status if self.query_status is not None else _OK if known else _QUERY_FAILED
+        if status != _NO_ANSWER:
+            final = f"{datetime.now(UTC):%y%m%d%H%M%S}000+" if self.message_state > 1 else ""
+            answer = QueryAnswer(request.query.message_id, final, self.message_state)
+            connection.session.report(request, status, answer)
+        self._notice()
 
     def _answer_in_time(self, answer: Callable[[], None]) -> None:
         if self._reversed:
@@ -384,6 +424,8 @@ class _Connection(asyncio.Protocol):
         for event in events:
             if isinstance(event, Arrived):
                 self._centre._take(self, event)
+            elif isinstance(event, Queried):
+                self._centre._queried(self, event)
             elif isinstance(event, BindRequested):
                 self._centre._asked(self, event)
             elif isinstance(event, Answered):

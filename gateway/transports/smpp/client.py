@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import math
 import os
 import ssl
 import time
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING
@@ -26,6 +29,7 @@ from gateway.transports.smpp.events import Mode
 from gateway.transports.smpp.link import GOODBYE, Ending, Link
 from gateway.transports.smpp.pace import Pace
 from gateway.transports.smpp.pdu import Bind, Command
+from gateway.transports.smpp.questions import Questions
 from gateway.transports.smpp.status import CREDENTIALS, Class, meaning
 from gateway.transports.smpp.submission import Submission
 
@@ -34,10 +38,12 @@ if TYPE_CHECKING:
 
     from gateway.message import Claimed
     from gateway.routing import Route
-    from gateway.transports.base import Hub
+    from gateway.transports.base import Hub, Question
     from gateway.transports.smpp.events import Answered
     from gateway.transports.smpp.link import Sent
+    from gateway.transports.smpp.pdu import ShortMessage
     from gateway.transports.smpp.status import Meaning
+    from gateway.transports.smpp.submission import Variant
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +66,9 @@ _LOST = "The connection to the operator's SMS centre was lost before it answered
 class _Place:
     """One connection's place: the link that holds it now, and how it is."""
 
-    def __init__(self, mode: Mode, backoff: Backoff) -> None:
+    def __init__(self, slot: int, mode: Mode, backoff: Backoff) -> None:
+        self.slot = slot
+        self.stop = asyncio.Event()
         self.mode = mode
         self.backoff = backoff
         self.link: Link | None = None
@@ -72,7 +80,8 @@ class SmppTransport:
     """One route over SMPP; a `gateway.transports.base.Transport`.
 
     Raises `EncodeError` at once for a sender, system_id or password that SMPP cannot carry. `clock` is steady
-    seconds, `wall` an aware UTC time; `tls` replaces the system's trust, for tests.
+    seconds, `boot` those of CLOCK_BOOTTIME, `wall` an aware UTC time; `tls` replaces the system's trust, for
+    tests.
     """
 
     def __init__(
@@ -82,6 +91,7 @@ class SmppTransport:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
         random: Random | None = None,
         patience: Patience | None = None,
         tls: ssl.SSLContext | None = None,
@@ -90,21 +100,29 @@ class SmppTransport:
         self._hub = hub
         self._clock = clock
         self._wall = wall
-        chance = random or Random()  # noqa: S311 - jitter is no secret
+        self._boot = boot
+        self._chance = random or Random()  # noqa: S311 - jitter is no secret
+        self._patience = patience or Patience()
         self._tls = tls
         self._bind = Bind(route.system_id, route.password, route.system_type)
         encode(Command.BIND_TRANSCEIVER, 1, body=self._bind)
         self._submission = Submission(route)
-        self._pace = Pace(route.rate, chance)
-        modes = _MODES[route.bind] * max(1, route.binds)
-        self._places = [_Place(mode, Backoff(patience or Patience(), chance)) for mode in modes]
+        self._pace = Pace(route.rate, self._chance)
+        self._places: list[_Place] = []
+        self._group: asyncio.TaskGroup | None = None
+        self._wanted = 0
+        self._questions = Questions(route, hub, self._submission)
+        self._until = math.inf
+        self._standby = "it has no connection"
         self._waiting: deque[Claimed] = deque()
         self._pump_timer: asyncio.TimerHandle | None = None
         self._calm_timer: asyncio.TimerHandle | None = None
         self._draining = asyncio.Event()
         self._said: tuple[LinkState, str] | None = None
         self._throttle_why = ""
+        self._variants: dict[int, tuple[Variant, str]] = {}  # said once more, how, and why: by the segment's id
         self._recent: dict[str, float] = {}  # the last two numbers something was accepted for, and when
+        self.resize(max(1, route.binds), route.rate)
 
     # The contract
 
@@ -113,10 +131,12 @@ class SmppTransport:
         self._report()
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 for place in self._places:
                     group.create_task(self._keep(place))
-            await asyncio.Event().wait()  # drained: nothing to do until cancelled
+                await asyncio.Event().wait()  # until cancelled
         finally:
+            self._group = None
             self._give_back(self._waiting, "the gateway stops")
             self._waiting.clear()
             for timer in (self._pump_timer, self._calm_timer):
@@ -127,7 +147,7 @@ class SmppTransport:
 
     def room(self) -> int:
         """How many segments the window and the rate let go within `pace.AHEAD` seconds."""
-        if self._draining.is_set():
+        if self._draining.is_set() or self._is_late():
             return 0
         free = self._free()
         allowed = self._pace.room(self._clock()) if free > 0 else 0
@@ -146,9 +166,54 @@ class SmppTransport:
         """Segments a second it goes at now: the route's rate, or what throttling left of it; None is no limit."""
         return self._pace.rate
 
+    @property
+    def connections(self) -> int:
+        """How many slots it uses: connections open, opening, or not closed yet."""
+        return len({place.slot for place in self._places})
+
+    def resize(self, connections: int, rate: float | None, why: str = "") -> None:
+        """Use so many slots and this rate from now on; those that are too many are left in good order."""
+        self._standby = why or self._standby
+        self._pace.resize(rate)
+        staying = sorted({place.slot for place in self._places if not place.stop.is_set()})
+        for place in [place for place in self._places if place.slot in staying[connections:]]:
+            place.stop.set()
+            if place.link is not None:
+                place.link.leave("another daemon takes this connection over")
+            if self._group is None:
+                self._places.remove(place)
+        self._wanted = connections
+        self._grow()
+        if self._group is not None:
+            self._report()
+            self._pump()
+
+    def _grow(self) -> None:
+        """Use more slots where that is wanted; one that is still being left counts until it is closed."""
+        taken = {place.slot for place in self._places}
+        free = (slot for slot in itertools.count() if slot not in taken)
+        for slot in itertools.islice(free, max(0, self._wanted - len(taken))):
+            for mode in _MODES[self._route.bind]:
+                place = _Place(slot, mode, Backoff(self._patience, self._chance))
+                self._places.append(place)
+                if self._group is not None:
+                    self._group.create_task(self._keep(place))
+
+    def renew(self, until: float) -> None:
+        """Hand nothing to a connection after this instant of CLOCK_BOOTTIME."""
+        late = self._is_late()
+        self._until = until
+        if late and not self._draining.is_set():
+            self.room_changed()
+
+    def _is_late(self) -> bool:
+        return self._boot() > self._until
+
     async def drain(self, seconds: float) -> None:
         """Take no more, wait for answers, settle the rest as UNKNOWN, unbind."""
         self._draining.set()
+        for place in self._places:
+            place.stop.set()
         waiting = list(self._waiting)
         self._waiting.clear()
         self._give_back(waiting, "the gateway stops")
@@ -177,7 +242,7 @@ class SmppTransport:
         now = self._clock()
         if self._waiting:
             free = self._free()
-            if free == 0 or now < self._pace.paused_until:
+            if free == 0 or now < self._pace.paused_until or self._is_late():
                 waiting = list(self._waiting)
                 self._waiting.clear()
                 self._give_back(waiting, self._unusable())
@@ -210,10 +275,13 @@ class SmppTransport:
     def _unusable(self) -> str:
         if self._draining.is_set():
             return "the gateway stops"
+        if self._is_late():
+            return "this daemon was away for too long, and writes nothing until its lease is renewed"
         return self._said[1] if self._said else "not connected yet"
 
     def _give_back(self, segments: Iterable[Claimed], why: str) -> None:
         for segment in segments:
+            self._variants.pop(segment.id, None)
             self._hub.settled(Outcome(segment.id, Result.UNSENT, detail=why))
 
     # What links tell (link.Owner)
@@ -233,26 +301,72 @@ class SmppTransport:
         answered = self._wall()
         latest: float | None = None
         for sent, answer in answers:
-            said = meaning(answer.status, sent.segment.attempts, self._route.status)
+            said = meaning(answer.status, self._route.status)
             if said.what is Class.ACCEPTED:
                 latest = sent.steady
                 self._note_accepted(sent.segment.to, now)
                 result = Result.ACCEPTED
             elif said.what in (Class.THROTTLE, Class.QUEUE_FULL):
                 result = self._throttled(sent, said, now)
+            elif self._once_more(sent, said):
+                continue
             else:
                 result = _RESULTS[said.what]
                 if said.what is Class.SESSION:
                     link.leave(f"the SMS centre says the session is not in order ({said.code} {said.name})")
-            self._hub.settled(_outcome(sent, said, result, answer, answered))
+            outcome = _outcome(sent, said, result, answer, answered)
+            variant = self._variants.pop(sent.segment.id, None)
+            if variant is not None:
+                outcome = replace(outcome, detail=f"{outcome.detail} {variant[0]}, after {variant[1]}".lstrip())
+            self._hub.settled(outcome)
         if latest is not None:
             self._pace.accepted(latest, now)
             self._place_of(link).backoff.reset()
         self.room_changed()
 
+    def _once_more(self, sent: Sent, said: Meaning) -> bool:
+        """Say it once more in another way where that may mend the refusal; whether it waits for that now."""
+        segment = sent.segment
+        variant = self._submission.other_way(said.status) if said.what is Class.PERMANENT else None
+        if variant is None or segment.id in self._variants or self._draining.is_set():
+            return False
+        self._variants[segment.id] = (variant, f"{said.code} {said.name}")
+        self._waiting.appendleft(segment)
+        return True
+
+    def _message(self, segment: Claimed) -> ShortMessage:
+        variant = self._variants.get(segment.id)
+        return self._submission.message(segment, variant[0] if variant else None)
+
+    def answered_late(self, sent: Sent, answer: Answered) -> None:
+        """An answer after all: it is told, whatever it is; the pace learns nothing from so long ago."""
+        said = meaning(answer.status, self._route.status)
+        result = _RESULTS.get(said.what, Result.TRANSIENT)
+        log.info(
+            "route %s: the answer to segment %d came late: %s",
+            self._route.name,
+            sent.segment.id,
+            said.code,
+            extra={"action": "smpp_answered_late", "segment": sent.segment.id},
+        )
+        self._hub.settled(_outcome(sent, said, result, answer, self._wall()))
+
+    def may_ask(self) -> int:
+        """How many questions it would take this moment."""
+        return 0 if self._draining.is_set() else self._questions.room(self._senders())
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Ask these by query_sm, each on a link that has room; those that have none are asked another time."""
+        self._questions.ask(self._senders(), questions)
+
+    def reported(self, question: Question, answer: Answered | None) -> None:
+        """An answer to a query_sm; None: there was none."""
+        self._questions.reported(question, answer)
+
     def given_up(self, sent: Iterable[Sent], why: str) -> None:
         """Written and not answered is unknown; not written is unsent."""
         for one in sent:
+            self._variants.pop(one.segment.id, None)
             if one.written is None:
                 self._hub.settled(Outcome(one.segment.id, Result.UNSENT, detail=why))
             else:
@@ -260,6 +374,7 @@ class SmppTransport:
 
     def impossible(self, segment: Claimed, why: str) -> None:
         """What does not fit into a PDU never will."""
+        self._variants.pop(segment.id, None)
         self._hub.settled(Outcome(segment.id, Result.PERMANENT, text=f"It cannot be sent by SMS: {why}.", detail=why))
 
     def room_changed(self) -> None:
@@ -318,10 +433,20 @@ class SmppTransport:
     # Connections
 
     async def _keep(self, place: _Place) -> None:
-        """One connection after the other, until drained."""
-        while not self._draining.is_set():
+        """One connection after the other, until it is told to stop."""
+        try:
+            await self._keep_on(place)
+        finally:
+            if place in self._places and not self._draining.is_set():
+                self._places.remove(place)
+                if place.stop.is_set():
+                    self._grow()
+                    self._report()
+
+    async def _keep_on(self, place: _Place) -> None:
+        while not place.stop.is_set():
             ending = await self._one_link(place)
-            if self._draining.is_set():
+            if place.stop.is_set():
                 return
             refused = ending.refused in CREDENTIALS
             wait = place.backoff.refused() if refused else place.backoff.wait()
@@ -340,7 +465,7 @@ class SmppTransport:
             )
             self._report()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._draining.wait(), wait)
+                await asyncio.wait_for(place.stop.wait(), wait)
 
     async def _one_link(self, place: _Place) -> Ending:
         link = Link(
@@ -349,9 +474,10 @@ class SmppTransport:
             self._bind,
             owner=self,
             hub=self._hub,
-            message=self._submission.message,
+            message=self._message,
             clock=self._clock,
             wall=self._wall,
+            may_write=lambda: not self._is_late(),
         )
         place.link = link
         try:
@@ -410,15 +536,18 @@ class SmppTransport:
         """The route's state, and one sentence: that of the connections segments leave by, the best of them first."""
         if self._draining.is_set():
             return LinkState.STOPPED, "the gateway stops"
-        carrying = [place for place in self._places if place.mode is not Mode.RECEIVER] or self._places
+        places = [place for place in self._places if not place.stop.is_set()]
+        if not places:
+            return LinkState.STANDBY, self._standby
+        carrying = [place for place in places if place.mode is not Mode.RECEIVER] or places
         up = [place for place in carrying if place.state is LinkState.UP]
-        other = next((place for place in self._places if place.state is not LinkState.UP), None)
+        other = next((place for place in places if place.state is not LinkState.UP), None)
         if not up:
             worst = next((place for place in carrying if place.state is LinkState.REFUSED), carrying[0])
             return worst.state, worst.why
         why = up[0].why
         if other is not None:
-            why += f"; {len(up)} of {len(self._places)} connections, for another {other.why}"
+            why += f"; {len(up)} of {len(places)} connections, for another {other.why}"
         if self._pace.is_throttled(self._clock()):
             return LinkState.THROTTLED, self._throttle_why
         return LinkState.UP, why
@@ -435,6 +564,8 @@ def _outcome(sent: Sent, said: Meaning, result: Result, answer: Answered, answer
         peer_id=answer.message_id,
         written=sent.written,
         answered=answered,
+        tries=said.tries if result is Result.TRANSIENT else None,
+        elsewhere=said.elsewhere,
     )
 
 

@@ -29,6 +29,8 @@ from gateway.transports.smpp.pdu import (
     Malformed,
     MessageAnswer,
     Pdu,
+    Query,
+    QueryAnswer,
     ShortMessage,
     Tlvs,
     Unread,
@@ -76,13 +78,14 @@ _LONGEST = {
     "schedule_delivery_time": 17,
     "validity_period": 17,
     "message_id": 65,
+    "final_date": 17,
 }
 _LONGEST_SHORT_MESSAGE = 254
 
 #: The fields of each kind of body, by our names, all but the optional parameters.
 _FIELDS: dict[type, tuple[str, ...]] = {
     kind: tuple(name for name in kind.__slots__ if name != "tlvs")
-    for kind in (Bind, BindAnswer, ShortMessage, MessageAnswer)
+    for kind in (Bind, BindAnswer, ShortMessage, MessageAnswer, Query, QueryAnswer)
 }
 
 
@@ -217,6 +220,10 @@ def _body(command: int, status: int, octets: bytes) -> Body:
         # What a centre puts behind its answer matters less than the answer: an unreadable body is no body.
         answer = _read(BindAnswer, command, octets) if len(octets) > 16 else None
         return answer if isinstance(answer, BindAnswer) else BindAnswer()
+    if command == Command.QUERY_SM:
+        return _read(Query, command, octets)
+    if command == Command.QUERY_SM_RESP:
+        return _read(QueryAnswer, command, octets) if status == 0 else QueryAnswer()
     return Unread(octets[16:])
 
 
@@ -277,7 +284,7 @@ def _short_message(octets: bytes) -> ShortMessage | None:
     )
 
 
-def _read(kind: type[Bind | BindAnswer | ShortMessage], command: int, octets: bytes) -> Body:
+def _read(kind: type[Bind | BindAnswer | ShortMessage | Query | QueryAnswer], command: int, octets: bytes) -> Body:
     """A body of this kind, its mandatory parameters by smpplib, its optional ones by us."""
     name = name_of(command)
     reader = smpplib_command.factory(name, sequence=0)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.transports.smpp.pdu import Bind, ShortMessage
+    from gateway.transports.smpp.pdu import Bind, Query, QueryAnswer, ShortMessage
 
 
 class Role(StrEnum):
@@ -51,12 +51,25 @@ class BindRequested:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer to the request `sequence` of ours. `nack`: it was a generic_nack."""
+    """The answer to the request `sequence` of ours. `nack`: it was a generic_nack.
+
+    `late`: it comes after `TimedOut` was told. `report` is what the answer to a query_sm says.
+    """
 
     sequence: int
     status: int
     message_id: str = ""
     nack: bool = False
+    late: bool = False
+    report: QueryAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queried:
+    """A query_sm of the peer's, to be answered by `report`."""
+
+    sequence: int
+    query: Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,4 +113,4 @@ class Ignored:
     why: str
 
 
-Event = Bound | BindRefused | BindRequested | Answered | Arrived | TimedOut | Unbound | Fault | Ignored
+Event = Bound | BindRefused | BindRequested | Answered | Arrived | Queried | TimedOut | Unbound | Fault | Ignored

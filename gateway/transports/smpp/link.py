@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from gateway.message import Claimed
     from gateway.routing import Route
-    from gateway.transports.base import Hub
+    from gateway.transports.base import Hub, Question
     from gateway.transports.smpp.events import Event, Mode
-    from gateway.transports.smpp.pdu import Bind, ShortMessage
+    from gateway.transports.smpp.pdu import Bind, Query, ShortMessage
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +82,12 @@ class Owner(Protocol):
     def answered(self, link: Link, answers: Sequence[tuple[Sent, Answered]], now: float) -> None:
         """The SMS centre answered these."""
 
+    def answered_late(self, sent: Sent, answer: Answered) -> None:
+        """The SMS centre answered after all what was given up."""
+
+    def reported(self, question: Question, answer: Answered | None) -> None:
+        """The SMS centre answered a query_sm; None: it did not."""
+
     def given_up(self, sent: Iterable[Sent], why: str) -> None:
         """These will not be answered; those that were not written were certainly not taken."""
 
@@ -109,6 +115,7 @@ class Link(asyncio.Protocol):
         message: Callable[[Claimed], ShortMessage],
         clock: Callable[[], float],
         wall: Callable[[], datetime],
+        may_write: Callable[[], bool],
     ) -> None:
         loop = asyncio.get_running_loop()
         self.mode = mode
@@ -120,9 +127,12 @@ class Link(asyncio.Protocol):
         self._message = message
         self._clock = clock
         self._wall = wall
+        self._may_write = may_write
         self._session: Session | None = None
         self._transport: asyncio.Transport | None = None
         self._sent: dict[int, Sent] = {}
+        self._late: dict[int, Sent] = {}  # given up; at most the window of them
+        self._asked: dict[int, Question] = {}
         self._unwritten: list[Sent] = []
         self._inbound = Inbound(
             route.name, hub, answer=self._answer, hold=self._hold_for_inbound, idle=self._leave_if_done
@@ -171,6 +181,17 @@ class Link(asyncio.Protocol):
             self._unwritten.append(sent)
         self._flush()
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether a query_sm may go now: one at a time, and never in the way of the last submit_sm of the window."""
+        return not self._asked and self.room > 0
+
+    def ask(self, question: Question, query: Query) -> None:
+        """Send a query_sm; the owner is told what it was answered."""
+        assert self._session is not None
+        self._asked[self._session.query(query, self._clock())] = question
+        self._flush()
+
     def leave(self, why: str) -> None:
         """Take no more, wait for what is outstanding, unbind, close."""
         self._set_leaving(why)
@@ -190,6 +211,9 @@ class Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self.ended.set_result(Ending(self._why, refused))
+        for question in self._asked.values():
+            self._owner.reported(question, None)
+        self._asked.clear()
         given_up = list(self._sent.values())
         self._sent.clear()
         self._unwritten.clear()
@@ -257,7 +281,13 @@ class Link(asyncio.Protocol):
     def _act(self, events: Sequence[Event], now: float) -> None:
         answers: list[tuple[Sent, Answered]] = []
         for event in events:
-            if isinstance(event, Answered):
+            if isinstance(event, Answered) and event.sequence in self._asked:
+                self._owner.reported(self._asked.pop(event.sequence), event)
+                self._owner.room_changed()
+            elif isinstance(event, Answered) and event.late:
+                if (late := self._late.pop(event.sequence, None)) is not None:
+                    self._owner.answered_late(late, event)
+            elif isinstance(event, Answered):
                 sent = self._sent.pop(event.sequence, None)
                 if sent is not None:
                     answers.append((sent, event))
@@ -301,11 +331,17 @@ class Link(asyncio.Protocol):
 
     def _overdue(self, sequence: int) -> None:
         why = f"no answer within {self._route.response_timeout:g} seconds"
+        if (question := self._asked.pop(sequence, None)) is not None:
+            self._owner.reported(question, None)
+            self._owner.room_changed()
+            return
         sent = self._sent.pop(sequence, None)
         if sent is not None:
             if sent in self._unwritten:  # a peer that does not read; it must not be written any more
                 self._unwritten.remove(sent)
                 self.finish(why)
+            else:
+                self._late[sequence] = sent
             self._owner.given_up([sent], why)
         self._set_leaving(f"the SMS centre left a submit_sm without an answer for {self._route.response_timeout:g} s")
 
@@ -329,6 +365,10 @@ class Link(asyncio.Protocol):
         if session is None or session.phase in (Phase.OPEN, Phase.BINDING, Phase.CLOSED):
             self.finish(self._why)
         elif self._sent or self._inbound.busy:
+            return
+        elif self._late and self._last_words is None and session.phase is Phase.BOUND:
+            self._end_within(GOODBYE)  # what was given up may still be answered
+        elif self._late and session.phase is Phase.BOUND:
             return
         elif session.phase is Phase.BOUND:
             session.unbind(self._clock())
@@ -363,6 +403,12 @@ class Link(asyncio.Protocol):
             if session.unsent > UNSENT_LIMIT:
                 self._hold("write", True)
         elif session.unsent:
+            if self._unwritten and not self._may_write():
+                # It waited in front of a peer that did not read, and may be another daemon's by now: never write it.
+                session.close()
+                transport.abort()
+                self.finish("this daemon was away for too long")
+                return
             if self._unwritten:
                 steady, written = self._clock(), self._wall()
                 for sent in self._unwritten:

@@ -58,6 +58,17 @@ class Pace:
         self._peak = 0.0
         self._written: deque[tuple[float, int]] = deque()  # when, and how many, in the last `_WINDOW`; without a rate
 
+    def resize(self, rate: float | None) -> None:
+        """Another limit; what throttling left of the old one keeps its proportion."""
+        if rate == self.ceiling:
+            return
+        if rate is None or self.rate is None or self.ceiling is None:
+            self.rate = rate
+        else:
+            self.rate *= rate / self.ceiling
+            self._step *= rate / self.ceiling
+        self.ceiling = rate
+
     def room(self, now: float) -> int | None:
         """How many may be taken now so that all go within `AHEAD`; None is no limit."""
         if now < self.paused_until:

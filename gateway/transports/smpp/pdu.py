@@ -158,6 +158,28 @@ class MessageAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """The body of query_sm (4.8.1): which message, by its id and the source address it was submitted with."""
+
+    message_id: str
+    source: str = ""
+    source_ton: int = 0
+    source_npi: int = 0
+    tlvs: Tlvs = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswer:
+    """The body of query_sm_resp (4.8.2); `final_date` as section 7.1.1 writes times, empty before there is one."""
+
+    message_id: str = ""
+    final_date: str = ""
+    message_state: int = 0
+    error_code: int = 0
+    tlvs: Tlvs = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Unread:
     """The body of a command we know by name and do not use."""
 
@@ -173,7 +195,7 @@ class Malformed:
 
 
 #: None is the empty body of enquire_link, unbind and their responses, of generic_nack, and of any refusal.
-Body = Bind | BindAnswer | ShortMessage | MessageAnswer | Unread | Malformed | None
+Body = Bind | BindAnswer | ShortMessage | MessageAnswer | Query | QueryAnswer | Unread | Malformed | None
 
 
 @dataclass(frozen=True, slots=True)

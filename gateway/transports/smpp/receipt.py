@@ -12,11 +12,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.transports.base import ReceiptState
-from gateway.transports.smpp.pdu import Tag
+from gateway.transports.base import Receipt, ReceiptState
+from gateway.transports.smpp.pdu import ShortMessage, Tag
 
 if TYPE_CHECKING:
-    from gateway.transports.smpp.pdu import ShortMessage
+    from gateway.routing import Route
+    from gateway.transports.base import Question
+    from gateway.transports.smpp.pdu import QueryAnswer
 
 #: The message type in esm_class (table 5-11): bits 5 to 2.
 _MESSAGE_TYPE = 0x3C
@@ -101,6 +103,40 @@ def read_receipt(message: ShortMessage) -> ReceiptFields | None:
         submitted=said.get("submit", ""),
         done=said.get("done", ""),
     )
+
+
+def read_report(route: Route, question: Question, answer: QueryAnswer) -> Receipt | None:
+    """What the answer to a query_sm reports, as the receipt that never came; None where nothing is final yet."""
+    state = _STATES.get(answer.message_state, ReceiptState.UNKNOWN)
+    if state in (ReceiptState.ENROUTE, ReceiptState.ACCEPTED, ReceiptState.UNKNOWN):
+        return None
+    date = answer.final_date[:12]  # section 7.1.1.1: YYMMDDhhmmss, then tenths and the zone
+    return Receipt(
+        route=route.name,
+        id=question.peer_id,
+        to=question.to,
+        sender=route.sender,
+        state=state,
+        error=f"{answer.error_code:03d}" if answer.error_code else "",
+        done=date if _DATE.fullmatch(date) else "",
+    )
+
+
+def describe(payload: bytes) -> dict[str, str | None] | None:
+    """What the short_message of a receipt says, as `tocsin try receipt` prints it; None where it says no state.
+
+    Dates are as the operator wrote them: it does not tell their zone.
+    """
+    read = read_receipt(ShortMessage(short_message=payload, esm_class=_DELIVERY_RECEIPT))
+    if read is None or not text_fields(text_of(payload, 0)).get("stat"):
+        return None
+    return {
+        "id": read.id or None,
+        "state": read.state.value,
+        "error": read.error or None,
+        "submitted": read.submitted or None,
+        "done": read.done or None,
+    }
 
 
 def text_fields(text: str) -> dict[str, str]:

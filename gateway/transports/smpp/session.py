@@ -21,7 +21,8 @@ says which requests of the peer are in order when, and what is not there is refu
 
 Rule 2: **a request of ours ends exactly once.** `submit` and `deliver` return a sequence number, and for it comes one
 `Answered` (a response, or a generic_nack with that number) or one `TimedOut`; or nothing any more, once the session is
-CLOSED: then `outstanding` still lists it. An answer nobody waits for is an `Ignored`, for the log.
+CLOSED: then `outstanding` still lists it. After a `TimedOut` the answer may come all the same: one more `Answered`,
+marked late. An answer nobody waits for is an `Ignored`, for the log.
 
 Rule 3: **the window holds.** `room` says how many more may go; never are more than `window` requests unanswered, those
 that timed out among them.
@@ -40,7 +41,7 @@ is alive, whether or not it answers the question.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ from gateway.transports.smpp.events import (
     Fault,
     Ignored,
     Mode,
+    Queried,
     Role,
     TimedOut,
     Unbound,
@@ -69,6 +71,8 @@ from gateway.transports.smpp.pdu import (
     Malformed,
     MessageAnswer,
     Pdu,
+    Query,
+    QueryAnswer,
     ShortMessage,
     Tag,
     is_known,
@@ -134,6 +138,7 @@ _ORDERLY: Mapping[tuple[Role, int], tuple[frozenset[Phase], frozenset[Mode]]] = 
         (Role.CENTRE, Command.BIND_TRANSCEIVER): (frozenset({Phase.OPEN}), _ANY_MODE),
         (Role.CENTRE, Command.SUBMIT_SM): (_WHILE_BOUND, _TO_CENTRE),
         (Role.CENTRE, Command.DATA_SM): (_WHILE_BOUND, _ANY_MODE),
+        (Role.CENTRE, Command.QUERY_SM): (_WHILE_BOUND, _TO_CENTRE),
     }
 )
 #: Commands that have no response (sections 4.1.7 and 4.12.1).
@@ -256,6 +261,15 @@ class Session:
         """Send a deliver_sm; returns its sequence number. Raises `EncodeError`, and then nothing was sent."""
         return self._request(Role.CENTRE, Command.DELIVER_SM, message, now)
 
+    def query(self, query: Query, now: float) -> int:
+        """Send a query_sm; returns its sequence number. Raises `EncodeError`, and then nothing was sent."""
+        return self._request(Role.ESME, Command.QUERY_SM, query, now)
+
+    def report(self, request: Queried, status: int, answer: QueryAnswer) -> None:
+        """Answer a query_sm of the peer's. On a session that is over, nothing happens."""
+        if self.phase is not Phase.CLOSED:
+            self._out.append(codec.encode(Command.QUERY_SM_RESP, request.sequence, status, answer))
+
     def answer(self, request: Arrived, status: int = _OK, message_id: str = "") -> None:
         """Answer a message of the peer's. On a session that is over, nothing happens: the peer will send it again."""
         if self.phase is Phase.CLOSED:
@@ -307,11 +321,12 @@ class Session:
         events: list[Event] = []
         timers = self._timers
         while self._outstanding:
-            sequence, (_, when) = next(iter(self._outstanding.items()))
+            sequence, (command, when) = next(iter(self._outstanding.items()))
             if now < when + timers.response:
                 break
             del self._outstanding[sequence]
-            self._overdue.add(sequence)
+            if command != Command.QUERY_SM:  # many centres do not know it: it must not take the window away
+                self._overdue.add(sequence)
             events.append(TimedOut(sequence))
         if self.phase in (Phase.OPEN, Phase.BINDING) and now >= self._opened + timers.bind:
             self._fault(f"nothing was bound within {timers.bind:g} seconds", events)
@@ -340,14 +355,15 @@ class Session:
         if waiting is not None and pdu.command in (waiting[0] | RESPONSE, Command.GENERIC_NACK):
             del self._outstanding[pdu.sequence]
             self._busy = now
-            body = pdu.body
-            message_id = body.message_id if isinstance(body, MessageAnswer) else ""
-            events.append(Answered(pdu.sequence, pdu.status, message_id, pdu.command == Command.GENERIC_NACK))
+            events.append(_answered(pdu))
         elif self._control is not None and pdu.sequence == self._control[1]:
             self._control_answered(pdu, events)
         elif pdu.sequence in self._overdue:
             self._overdue.discard(pdu.sequence)
-            self._ignored(pdu, "this answer comes too late", events)
+            if pdu.command in (Command.SUBMIT_SM_RESP, Command.DELIVER_SM_RESP, Command.GENERIC_NACK):
+                events.append(replace(_answered(pdu), late=True))
+            else:
+                self._ignored(pdu, "this answer comes too late, and is of another kind", events)
         elif pdu.sequence == self._probe_sequence and pdu.command in (Command.ENQUIRE_LINK_RESP, Command.GENERIC_NACK):
             pass  # it is alive, and `receive` has noted that
         elif pdu.command == Command.GENERIC_NACK:
@@ -380,14 +396,14 @@ class Session:
 
     def _peer_asks(self, pdu: Pdu, now: float, events: list[Event]) -> None:
         command = pdu.command
-        if isinstance(pdu.body, Malformed):
-            self._refuse_request(pdu, pdu.body.status, pdu.body.why, events)
-        elif command == Command.ENQUIRE_LINK:
+        if command == Command.ENQUIRE_LINK:
             self._out.append(codec.encode(Command.ENQUIRE_LINK_RESP, pdu.sequence))
         elif command == Command.UNBIND:
             self._peer_unbinds(pdu, events)
         elif (self.role, command) not in _ORDERLY:
             self._refuse_request(pdu, _INVALID_COMMAND, f"{name_of(command)} is not served here", events)
+        elif isinstance(pdu.body, Malformed):
+            self._refuse_request(pdu, pdu.body.status, pdu.body.why, events)
         elif not self._in_order(command):
             already = command in _MODE_OF and self.phase is not Phase.OPEN
             status = _ALREADY_BOUND if already else _INVALID_BIND_STATUS
@@ -397,6 +413,9 @@ class Session:
             self._bind_sequence = pdu.sequence
             self._go(Phase.BINDING)
             events.append(BindRequested(self.mode, pdu.body))
+        elif isinstance(pdu.body, Query):
+            self._busy = now
+            events.append(Queried(pdu.sequence, pdu.body))
         elif isinstance(pdu.body, ShortMessage):
             self._busy = now
             events.append(Arrived(command, pdu.sequence, pdu.body))
@@ -423,7 +442,7 @@ class Session:
 
     # Small things
 
-    def _request(self, role: Role, command: Command, message: ShortMessage, now: float) -> int:
+    def _request(self, role: Role, command: Command, message: ShortMessage | Query, now: float) -> int:
         if self.role is not role or not self._may_send():
             raise LocalError(f"no {name_of(command)} by the {self.role} while {self.phase} as {self.mode}")
         if len(self._outstanding) + len(self._overdue) >= self.window:
@@ -463,3 +482,14 @@ class Session:
 
     def _ignored(self, pdu: Pdu, why: str, events: list[Event]) -> None:
         events.append(Ignored(pdu.command, pdu.sequence, pdu.status, why))
+
+
+def _answered(pdu: Pdu) -> Answered:
+    body = pdu.body
+    return Answered(
+        pdu.sequence,
+        pdu.status,
+        body.message_id if isinstance(body, MessageAnswer) else "",
+        nack=pdu.command == Command.GENERIC_NACK,
+        report=body if isinstance(body, QueryAnswer) else None,
+    )

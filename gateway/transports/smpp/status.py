@@ -23,7 +23,7 @@ class Class(StrEnum):
     #: A queue is full: the link's, or only that of this destination; the link tells by what else is accepted.
     QUEUE_FULL = "queue full"
     TRANSIENT = "transient"
-    #: Nobody knows whether it is final: transient twice, then permanent. `meaning` decides, and never returns this.
+    #: Nobody knows whether it is final: transient twice, then permanent. `meaning` says so by `tries`.
     DOUBTFUL = "doubtful"
     PERMANENT = "permanent"
     #: The session is not what we think it is: the segment comes back free of charge, and we bind anew.
@@ -34,7 +34,8 @@ class Class(StrEnum):
 class Meaning:
     """One code's meaning: what to do, how it is called, and a sentence for whoever sent the message.
 
-    `tries` is how often a transient refusal by this code is worth trying before another route is; None says nothing.
+    `tries` is how often a transient refusal by this code is worth trying here; None says nothing. After that another
+    route is tried, or, where `elsewhere` is false, it has failed.
     """
 
     status: int
@@ -42,6 +43,7 @@ class Meaning:
     what: Class
     text: str
     tries: int | None = None
+    elsewhere: bool = True
 
     @property
     def code(self) -> str:
@@ -64,8 +66,8 @@ _SESSION = "The connection to the operator's SMS centre had to be set up again."
 _TABLE: dict[int, tuple[str, Class, str, int | None]] = {
     0x00: ("ROK", Class.ACCEPTED, _ACCEPTED, None),
     0x01: ("RINVMSGLEN", Class.PERMANENT, _DEFECT, None),
-    0x02: ("RINVCMDLEN", Class.DOUBTFUL, _DEFECT, 2),
-    0x03: ("RINVCMDID", Class.DOUBTFUL, _DEFECT, 2),
+    0x02: ("RINVCMDLEN", Class.DOUBTFUL, _DEFECT, None),
+    0x03: ("RINVCMDID", Class.DOUBTFUL, _DEFECT, None),
     0x04: ("RINVBNDSTS", Class.SESSION, _SESSION, None),
     0x05: ("RALYBND", Class.SESSION, _SESSION, None),
     0x06: ("RINVPRTFLG", Class.PERMANENT, _DEFECT, None),
@@ -73,12 +75,12 @@ _TABLE: dict[int, tuple[str, Class, str, int | None]] = {
     0x08: ("RSYSERR", Class.TRANSIENT, _BUSY, 6),
     0x0A: ("RINVSRCADR", Class.PERMANENT, _SENDER, None),
     0x0B: ("RINVDSTADR", Class.PERMANENT, _NUMBER, None),
-    0x0C: ("RINVMSGID", Class.DOUBTFUL, _BUSY, 2),
+    0x0C: ("RINVMSGID", Class.DOUBTFUL, _BUSY, None),
     0x0D: ("RBINDFAIL", Class.SESSION, _SESSION, None),
     0x0E: ("RINVPASWD", Class.SESSION, _SESSION, None),
     0x0F: ("RINVSYSID", Class.SESSION, _SESSION, None),
-    0x11: ("RCANCELFAIL", Class.DOUBTFUL, _BUSY, 2),
-    0x13: ("RREPLACEFAIL", Class.DOUBTFUL, _BUSY, 2),
+    0x11: ("RCANCELFAIL", Class.DOUBTFUL, _BUSY, None),
+    0x13: ("RREPLACEFAIL", Class.DOUBTFUL, _BUSY, None),
     0x14: ("RMSGQFUL", Class.QUEUE_FULL, _FULL, None),
     0x15: ("RINVSERTYP", Class.PERMANENT, _SERVICE, None),
     0x33: ("RINVNUMDESTS", Class.PERMANENT, _NUMBER, None),
@@ -102,7 +104,7 @@ _TABLE: dict[int, tuple[str, Class, str, int | None]] = {
     0x64: ("RX_T_APPN", Class.TRANSIENT, _BUSY, 6),
     0x65: ("RX_P_APPN", Class.PERMANENT, _REFUSED, None),
     0x66: ("RX_R_APPN", Class.PERMANENT, _REFUSED, None),
-    0x67: ("RQUERYFAIL", Class.DOUBTFUL, _BUSY, 2),
+    0x67: ("RQUERYFAIL", Class.DOUBTFUL, _BUSY, None),
     0xC0: ("RINVOPTPARSTREAM", Class.PERMANENT, _DEFECT, None),
     0xC1: ("ROPTPARNOTALLWD", Class.PERMANENT, _DEFECT, None),
     0xC2: ("RINVPARLEN", Class.PERMANENT, _DEFECT, None),
@@ -118,8 +120,8 @@ _TABLE: dict[int, tuple[str, Class, str, int | None]] = {
     0x104: ("RINVDCS", Class.PERMANENT, _DEFECT, None),
 }
 
-#: Tries of a doubtful code that are transient.
-_DOUBTFUL_TRIES = 2
+#: The try at which a doubtful code is final: it is transient twice.
+_DOUBTFUL_TRIES = 3
 
 #: Refusals of a bind that no waiting mends: the operator has to look; centres lock accounts that knock on.
 CREDENTIALS: frozenset[int] = frozenset({0x0E, 0x0F, 0x53})
@@ -133,15 +135,15 @@ OVERRIDES: Mapping[str, Class] = {
 }
 
 
-def meaning(status: int, attempts: int = 0, overrides: Mapping[int, str] | None = None) -> Meaning:
-    """What this command_status means for a segment that was tried `attempts` times before.
+def meaning(status: int, overrides: Mapping[int, str] | None = None) -> Meaning:
+    """What this command_status means.
 
     A code that nobody here knows, the vendors' own (0x400 to 0x4FF) among them, is doubtful, and gets no name.
     """
-    name, what, text, tries = _TABLE.get(status, ("", Class.DOUBTFUL, _REFUSED, _DOUBTFUL_TRIES))
+    name, what, text, tries = _TABLE.get(status, ("", Class.DOUBTFUL, _REFUSED, None))
     override = overrides.get(status) if overrides else None
     if override is not None:
-        what, tries = OVERRIDES[override], None
-    elif what is Class.DOUBTFUL:
-        what = Class.TRANSIENT if attempts < _DOUBTFUL_TRIES else Class.PERMANENT
+        return Meaning(status, name, OVERRIDES[override], text)
+    if what is Class.DOUBTFUL:
+        return Meaning(status, name, Class.TRANSIENT, text, _DOUBTFUL_TRIES, elsewhere=False)
     return Meaning(status, name, what, text, tries)

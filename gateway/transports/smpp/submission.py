@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.transports.smpp.codec import short_message_octets
-from gateway.transports.smpp.pdu import EncodeError, ShortMessage, Tag
+from gateway.transports.smpp.pdu import EncodeError, Query, ShortMessage, Tag
 
 if TYPE_CHECKING:
     from gateway.message import Claimed
@@ -25,6 +26,18 @@ _RECEIPT = 0x01  # registered_delivery, table 5-13: a receipt, whatever the outc
 _LONGEST_ALPHANUMERIC = 11  # 3GPP TS 23.040 clause 9.1.2.5: 140 bits of 7-bit characters in twenty semi-octets
 _SHORT_CODE = 6  # digits; what is longer is a telephone number
 _LONGEST_VALIDITY = 63 * 7 * 86400  # 3GPP TS 23.040 clause 9.2.3.12.1: 63 weeks
+
+
+#: The source address, its ton, its npi; the schedule, the validity (table 5-2).
+_SENDER_REFUSED = frozenset({0x0A, 0x48, 0x49})
+_TIME_REFUSED = frozenset({0x61, 0x62})
+
+
+class Variant(StrEnum):
+    """How a segment is said the second time, in words for the log."""
+
+    NUMERIC_SENDER = "with the numeric sender"
+    NO_VALIDITY = "without a validity_period"
 
 
 class Address(NamedTuple):
@@ -98,11 +111,22 @@ class Submission:
 
     def __init__(self, route: Route) -> None:
         self._source = sender_address(route.sender, route.sender_ton, route.sender_npi)
+        self._numeric = sender_address(route.numeric_sender) if route.numeric_sender else None
         self._registered_delivery = _RECEIPT if route.receipts else 0
         self._protocol_id = route.protocol_id
         short_message_octets(ShortMessage(source=self._source.digits, protocol_id=route.protocol_id))
 
-    def message(self, segment: Claimed) -> ShortMessage:
+    def other_way(self, status: int) -> Variant | None:
+        """How what was refused by this command_status may be said once more, or None."""
+        if status in _SENDER_REFUSED and self._numeric is not None and self._numeric != self._source:
+            return Variant.NUMERIC_SENDER
+        return Variant.NO_VALIDITY if status in _TIME_REFUSED else None
+
+    def query(self, message_id: str) -> Query:
+        """The query_sm of a message: its source address has to be that of the submit_sm (section 4.8.1)."""
+        return Query(message_id, self._source.digits, self._source.ton, self._source.npi)
+
+    def message(self, segment: Claimed, variant: Variant | None = None) -> ShortMessage:
         """The submit_sm of one segment.
 
         A text in one piece travels in message_payload, and then short_message is empty (section 4.4.1, sm_length).
@@ -111,10 +135,11 @@ class Submission:
         The user_message_reference (section 5.3.2.17) is the low 16 bits of the segment's id; a centre that echoes it
         in its receipt tells which segment it speaks of, even where its answer was lost.
         """
+        source = self._numeric if variant is Variant.NUMERIC_SENDER and self._numeric else self._source
         return ShortMessage(
-            source=self._source.digits,
-            source_ton=self._source.ton,
-            source_npi=self._source.npi,
+            source=source.digits,
+            source_ton=source.ton,
+            source_npi=source.npi,
             destination=segment.to.removeprefix("+"),
             dest_ton=_INTERNATIONAL,
             dest_npi=_ISDN,
@@ -124,7 +149,7 @@ class Submission:
             protocol_id=self._protocol_id,
             priority_flag=1 if segment.urgent else 0,
             registered_delivery=self._registered_delivery,
-            validity_period=validity(segment.seconds_left),
+            validity_period="" if variant is Variant.NO_VALIDITY else validity(segment.seconds_left),
             tlvs=((Tag.USER_MESSAGE_REFERENCE, struct.pack(">H", segment.id & 0xFFFF)), *_tied(segment)),
         )
 

@@ -139,3 +139,61 @@ def test_routes_are_listed_without_their_secrets(tocsin, configuration) -> None:
         ("france", 1, ["+33"]),
     ]
     assert "hunter2" not in listed.out + tocsin("route", "list").out
+
+
+RECEIPTS = [
+    (
+        b"id:1891273321 sub:001 dlvrd:001 submit date:1305050826 done date:1305050826 stat:DELIVRD err:000\n",
+        {"id": "1891273321", "state": "delivered", "error": "000", "submitted": "1305050826", "done": "1305050826"},
+    ),
+    (b"stat:FAILED err:0DC id:7f", {"id": "7f", "state": "undelivered", "error": "0DC"}),
+    ("id:7f stat:REJECTD".encode("utf-16-be"), {"id": "7f", "state": "rejected"}),
+]
+
+
+@pytest.mark.parametrize(("said", "read"), RECEIPTS)
+@pytest.mark.parametrize("hexadecimal", [False, True])
+def test_a_receipt_is_shown_as_it_is_read(tocsin, said: bytes, read: dict[str, str], hexadecimal: bool) -> None:
+    given = said.rstrip(b"\n").hex(" ").encode() + b"\n" if hexadecimal else said
+    answer = tocsin("try", "receipt", *(["--hex"] if hexadecimal else []), stdin=given)
+    assert answer.code == 0, answer.err
+    assert {key: value for key, value in answer.json.items() if value is not None} == read
+    assert set(answer.json) == {"id", "state", "error", "submitted", "done"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [([], b"hello"), (["--hex"], b"xyz"), (["--hex"], b"68656c6c6f"), ([], b"")]
+)
+def test_what_is_no_receipt_is_refused_in_one_sentence(tocsin, arguments: list[str], said: bytes) -> None:
+    answer = tocsin("try", "receipt", *arguments, stdin=said)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("tocsin: ")
+
+
+def test_routes_are_listed_with_how_they_are(tocsin, configuration: Path) -> None:
+    from gateway import presence, verbs
+    from gateway.presence import Report
+    from gateway.store.engine import open_engine, parse_url
+
+    assert {one["name"]: one["state"] for one in tocsin("route", "list", "--json").json} == {
+        "operator": None,
+        "france": None,
+    }
+    store = verbs.open_store(open_engine(parse_url(f"sqlite:///{configuration.parent / 'tocsin.db'}")))
+    for number, state in ((1, "standby"), (2, "refused")):
+
+        def tell(connection, number=number, state=state) -> None:
+            presence.return_as(connection, number)
+            now = presence.clock(connection)
+            presence.beat(connection, number, [Report("route", "operator", state, now, "a wrong password")])
+
+        store.run_now(tell)
+    store.close()
+    (first, second) = tocsin("route", "list", "--json").json
+    assert (first["name"], first["state"], first["reason"]) == ("operator", "refused", "a wrong password")
+    assert (second["name"], second["state"]) == ("france", None)
+    assert "refused" in tocsin("route", "list").out
+    explained = tocsin("route", "explain", "+32475123456", "--json").json
+    assert {one["name"]: one["state"] for one in explained["routes"]} == {"operator": "refused", "france": None}
+    (configuration.parent / "tocsin.db").unlink()
+    assert tocsin("route", "list", "--json").json[0]["state"] is None

@@ -36,6 +36,7 @@ class Recorder:
         self.broken: Exception | None = None  # what recording a receipt or a message raises
         self.stuck: asyncio.Event | None = None  # what recording waits for
         self._handed: dict[int, Claimed] = {}
+        self._given_up: set[int] = set()
         self._pushing = False
         self._changed = asyncio.Event()
 
@@ -43,7 +44,13 @@ class Recorder:
 
     def settled(self, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
+        if outcome.segment in self._given_up:  # its answer came after all
+            self._given_up.remove(outcome.segment)
+            self._changed.set()
+            return
         segment = self._handed.pop(outcome.segment)  # KeyError: settled twice, or never handed over
+        if outcome.result is Result.UNKNOWN:
+            self._given_up.add(outcome.segment)
         if self.insists and outcome.result in AGAIN:
             self.todo.insert(0, segment)
             asyncio.get_running_loop().call_soon(self.push)
@@ -135,7 +142,7 @@ ROUTE = Route(
 @contextlib.asynccontextmanager
 async def running(port: int, **changes: Any) -> AsyncIterator[Recorder]:
     """A transport to this port, running; `changes` to the route, and `patience`, `tls` to the transport."""
-    options = {key: changes.pop(key) for key in ("patience", "tls") if key in changes}
+    options = {key: changes.pop(key) for key in ("patience", "tls", "boot") if key in changes}
     changes.setdefault("tls", "tls" in options)
     options.setdefault("patience", Patience(first=0.05, longest=0.2, proof=0.5))
     hub = Recorder()

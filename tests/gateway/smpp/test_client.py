@@ -236,3 +236,99 @@ async def test_neither_texts_nor_numbers_nor_the_password_are_logged(
     assert "smpp_bound" in {getattr(record, "action", "") for record in caplog.records}
     for secret in ("swordfi", "message 1", "3247000", "+3247"):
         assert secret not in logged
+
+
+@pytest.mark.parametrize("status", [0x0A, 0x48, 0x49])
+async def test_a_refused_name_is_followed_once_by_the_numeric_sender(
+    status: int, carrier: Carrier, segment: Segments
+) -> None:
+    async with Centre() as centre, carrier(centre.port, sender="Tocsin", numeric_sender="32475000000") as hub:
+        centre.answer_with(status)
+        hub.send([segment(1)])
+        await hub.until_settled(1)
+        assert [(one.message.source, one.message.source_ton) for one in centre.received] == [
+            ("Tocsin", 5),
+            ("32475000000", 1),
+        ]
+        assert hub.results() == {Result.ACCEPTED: 1}
+        assert "with the numeric sender, after 0x000000" in hub.outcomes[0].detail
+        centre.answer_with(status, 2)
+        hub.send([segment(2)])
+        await hub.until_settled(2)
+        assert hub.outcomes[1].result is Result.PERMANENT
+        assert centre.total == 4
+
+
+async def test_without_a_numeric_sender_a_refused_one_is_final(carrier: Carrier, segment: Segments) -> None:
+    async with Centre() as centre, carrier(centre.port, sender="Tocsin") as hub:
+        centre.answer_with(0x0A)
+        hub.send([segment(1)])
+        await hub.until_settled(1)
+        assert (hub.outcomes[0].result, centre.total) == (Result.PERMANENT, 1)
+
+
+@pytest.mark.parametrize("status", [0x61, 0x62])
+async def test_a_refused_validity_is_followed_once_by_none(status: int, carrier: Carrier, segment: Segments) -> None:
+    async with Centre() as centre, carrier(centre.port, window=1, rate=50.0) as hub:
+        centre.answer_with(status)
+        hub.send([segment(1), segment(2)])
+        await hub.until_settled(2)
+        assert [one.message.validity_period != "" for one in centre.received] == [True, False, True]
+        assert hub.results() == {Result.ACCEPTED: 2}
+
+
+async def test_connections_come_and_go_as_it_is_told(carrier: Carrier, segment: Segments) -> None:
+    async with Centre(receipts=False) as centre, carrier(centre.port, binds=3, rate=300.0) as hub:
+        await centre.bound(3)
+        assert (hub.transport.connections, hub.transport.rate) == (3, 300.0)
+        centre.delay = 0.1
+        hub.insists = True
+        hub.send([segment(n) for n in range(1, 31)])
+        hub.transport.resize(1, 100.0)
+        await hub.until(lambda: len(hub.of(Result.ACCEPTED)) == 30)
+        assert hub.of(Result.UNKNOWN) == [], "what was outstanding is answered before a connection is left"
+        assert centre.total == 30
+        await centre.bound_exactly(1)
+        assert (hub.transport.connections, hub.transport.rate) == (1, 100.0)
+        hub.transport.resize(0, 100.0, "another daemon has it")
+        await centre.bound_exactly(0)
+        assert hub.transport.room() == 0
+        assert hub.states[-1] == (LinkState.STANDBY, "another daemon has it")
+        hub.transport.resize(2, 200.0)
+        await centre.bound(2)
+        hub.send([segment(31)])
+        await hub.until(lambda: len(hub.of(Result.ACCEPTED)) == 31)
+
+
+async def test_a_slot_counts_until_its_connection_is_closed(carrier: Carrier, segment: Segments) -> None:
+    async with Centre(receipts=False) as centre, carrier(centre.port) as hub:
+        centre.delay = 0.3
+        await centre.bound(1)
+        hub.send([segment(1)])
+        hub.transport.resize(0, None, "another daemon has it")
+        hub.transport.resize(1, None)
+        assert hub.transport.connections == 1
+        await hub.until_settled(1)
+        await centre.bound_again(2)
+        hub.send([segment(2)])
+        await hub.until_settled(2)
+        assert hub.results() == {Result.ACCEPTED: 2}
+        assert centre.most == 1
+
+
+async def test_after_its_lease_it_writes_nothing_of_what_waits(segment: Segments, carrier: Carrier) -> None:
+    boot = 100.0
+    async with Centre(receipts=False) as centre, carrier(centre.port, rate=10.0, boot=lambda: boot) as hub:
+        await centre.bound(1)
+        hub.transport.renew(110.0)
+        hub.force([segment(1), segment(2)])  # the second waits for its slot
+        await hub.until_settled(1)
+        boot = 111.0  # frozen, and woken
+        assert hub.transport.room() == 0
+        await hub.until_settled(2)
+        assert (hub.outcomes[1].result, centre.total) == (Result.UNSENT, 1)
+        assert "away for too long" in hub.outcomes[1].detail
+        hub.transport.renew(120.0)
+        hub.send([segment(3)])
+        await hub.until_settled(3)
+        assert hub.outcomes[2].result is Result.ACCEPTED

@@ -20,6 +20,8 @@ from gateway.transports.smpp.pdu import (
     Malformed,
     MessageAnswer,
     Pdu,
+    Query,
+    QueryAnswer,
     ShortMessage,
     Tag,
     Unread,
@@ -212,7 +214,20 @@ def test_what_cannot_be_read_says_so_with_its_number(command: int, body: bytes, 
 
 
 def test_a_command_we_know_and_do_not_use_is_left_unread() -> None:
-    assert codec.decode(HEADER.pack(18, Command.QUERY_SM, 0, 1) + b"\0\0").body == Unread(b"\0\0")
+    assert codec.decode(HEADER.pack(18, Command.CANCEL_SM, 0, 1) + b"\0\0").body == Unread(b"\0\0")
+
+
+def test_a_query_and_its_answer_are_written_and_read_as_the_tables_say() -> None:
+    query = Query("0af3", "32475000000", 1, 1)
+    octets = codec.encode(Command.QUERY_SM, 7, body=query)
+    assert octets[16:] == b"0af3\0\x01\x0132475000000\0"
+    assert codec.decode(octets).body == query
+    answer = QueryAnswer("0af3", "261123120000000+", 2, 0)
+    octets = codec.encode(Command.QUERY_SM_RESP, 7, body=answer)
+    assert octets[16:] == b"0af3" + b"\0" + b"261123120000000+" + b"\0" + b"\x02\x00"
+    assert codec.decode(octets).body == answer
+    assert codec.decode(codec.encode(Command.QUERY_SM_RESP, 7, 0x67, answer)).body == QueryAnswer()
+    assert isinstance(codec.decode(HEADER.pack(20, Command.QUERY_SM_RESP, 0, 7) + b"0af3").body, Malformed)
 
 
 commands = st.sampled_from([int(command) for command in Command]) | st.integers(0, 0xFFFFFFFF)

@@ -28,6 +28,7 @@ from gateway.transports.smpp.pdu import (
     EncodeError,
     MessageAnswer,
     Pdu,
+    Query,
     ShortMessage,
     Tag,
 )
@@ -202,9 +203,19 @@ def test_an_answer_that_does_not_come_times_out_and_its_place_stays_taken() -> N
     assert session.tick(11.0) == [TimedOut(number)]
     assert session.room == 1
     (late,) = session.receive(octets(Command.SUBMIT_SM_RESP, number, 0, MessageAnswer("x")), 12.0)
-    assert isinstance(late, Ignored)
-    assert "too late" in late.why
+    assert late == Answered(number, 0, "x", late=True)
     assert session.room == 2
+    (again,) = session.receive(octets(Command.SUBMIT_SM_RESP, number, 0, MessageAnswer("x")), 13.0)
+    assert isinstance(again, Ignored)
+
+
+def test_a_question_without_an_answer_does_not_keep_its_place_in_the_window() -> None:
+    session = esme(window=1)
+    number = session.query(Query("7f"), 1.0)
+    assert session.room == 0
+    session.receive(octets(Command.ENQUIRE_LINK, 1), 10.0)
+    assert session.tick(11.0) == [TimedOut(number)]
+    assert session.room == 1
 
 
 def test_sequence_numbers_start_again_and_leave_out_what_is_in_use() -> None:

@@ -22,9 +22,8 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("what", "status"), [(what, status) for what, codes in ROWS for status in codes])
-@pytest.mark.parametrize("attempts", [0, 5])
-def test_a_known_code_means_what_the_table_says_however_often_it_comes(what: Class, status: int, attempts: int) -> None:
-    said = meaning(status, attempts)
+def test_a_known_code_means_what_the_table_says(what: Class, status: int) -> None:
+    said = meaning(status)
     assert said.what is what
     assert said.name
     assert said.text.endswith(".")
@@ -32,7 +31,13 @@ def test_a_known_code_means_what_the_table_says_however_often_it_comes(what: Cla
 
 @pytest.mark.parametrize("status", [0x400, 0x4FF, 0x111, 0x7777, 0xFFFFFFFF, 0x02, 0x03])
 def test_a_code_of_doubt_is_transient_twice_and_then_permanent(status: int) -> None:
-    assert [meaning(status, n).what for n in range(4)] == [Class.TRANSIENT] * 2 + [Class.PERMANENT] * 2
+    said = meaning(status)
+    assert (said.what, said.tries, said.elsewhere) == (Class.TRANSIENT, 3, False)
+
+
+@pytest.mark.parametrize(("tries", "codes"), [(6, [0x08, 0x64, 0x102]), (3, [0x45]), (2, [0xFF, 0xFE]), (None, [0x14])])
+def test_a_transient_code_is_worth_so_many_tries_before_another_route_is(tries: int | None, codes: list[int]) -> None:
+    assert {(meaning(code).tries, meaning(code).elsewhere) for code in codes} == {(tries, True)}
 
 
 def test_the_name_of_an_unknown_code_is_never_guessed() -> None:
@@ -50,9 +55,9 @@ def test_the_name_of_an_unknown_code_is_never_guessed() -> None:
     ],
 )
 def test_a_route_may_say_otherwise(word: str, what: Class) -> None:
-    assert meaning(0x45, 9, {0x45: word}).what is what
-    assert meaning(0x4AA, 9, {0x4AA: word}).what is what
-    assert meaning(0x44, 0, {0x45: word}).what is Class.PERMANENT
+    assert meaning(0x45, {0x45: word}).what is what
+    assert meaning(0x4AA, {0x4AA: word}).what is what
+    assert meaning(0x44, {0x45: word}).what is Class.PERMANENT
 
 
 def test_refused_credentials_are_the_three_that_only_the_operator_can_mend() -> None:
