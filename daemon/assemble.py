@@ -155,7 +155,7 @@ class House:
                     background += [
                         group.create_task(self.dispatcher.record(), name="record"),
                         group.create_task(self._housekeeper.run(), name="housekeeping"),
-                        group.create_task(Waker(self.store.engine, self._woken).run(), name="waker"),
+                        group.create_task(Waker(self.store.engine, self._woken, self._tell).run(), name="waker"),
                     ]
                     self.dispatcher.start(group, self.routes())
                     self._leases = Leaseholder(self.store, self.dispatcher, node)
@@ -214,6 +214,9 @@ class House:
     def _look(self) -> None:
         if self._housekeeper is not None:
             self._housekeeper.look()
+
+    def _tell(self) -> bytes:
+        return presence.pack(self.board.reports())
 
     def _woken(self) -> None:
         if self.dispatcher is not None:

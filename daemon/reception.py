@@ -17,6 +17,7 @@ from daemon.payer import Judgement, Payer
 from daemon.peers import Peer
 from filters.address_list import Mailbox
 from filters.mail import Mail
+from gateway import numbers as telephone
 from gateway.failure import RefusedError
 from gateway.forwarding import Arrival, check_hops
 
@@ -83,8 +84,8 @@ class Reception:
         """How many recipients were promised."""
         return len(self._wanted)
 
-    async def add(self, path: esmtp.Path, options: esmtp.RcptParameters) -> None:
-        """One more recipient; `RefusedError` says why not."""
+    async def add(self, path: esmtp.Path, options: esmtp.RcptParameters) -> str:
+        """One more recipient: advice where it is written wrongly; `RefusedError` says why not."""
         what = addresses.destination(path, self._house.sms_domain)
         postmaster = isinstance(what, addresses.Postmaster)
         if postmaster:
@@ -94,11 +95,18 @@ class Reception:
             raise RefusedError("Mail to the postmaster goes alone: send it to the others by itself", smtp="452 4.5.3")
         if not isinstance(what, addresses.Number):
             self._wanted.append(_Wanted(what, path, options))
-            return
-        # With a null reverse-path or from a relay, only the mail itself may tell whose it is.
+            return ""
+        # With a null reverse-path, from a relay, or in a notification, only the mail itself may tell whose it is.
         sender = await self._payer.early()
         resolved = await self._resolve(sender, what, path.written, options) if sender is not None else None
         self._wanted.append(_Wanted(what, path, options, sender, resolved))
+        return self._advice(what.text, sender, resolved) if sender is not None and resolved is not None else ""
+
+    def _advice(self, written: str, sender: Sender, resolved: MailRecipient) -> str:
+        """What is wrong with a number that was understood all the same."""
+        if written.lstrip("+") == resolved.number[1:]:
+            return ""
+        return telephone.read(written, sender.region or self._house.region).advice or ""
 
     @property
     def _stranger(self) -> bool:

@@ -334,11 +334,11 @@ class Session(SMTP):
             await self.push(f"452 4.5.3 Too many recipients: at most {limit} a mail are taken here")
             return
         try:
-            await reception.add(path, parsed)
+            advice = await reception.add(path, parsed)
         except RefusedError as refused:
             await self._refuse(refused)
             return
-        await self.push("250 2.1.5 Recipient noted")
+        await self.push(esmtp.reply("250 2.1.5", f"Recipient noted. {advice}" if advice else "Recipient noted"))
 
     async def _refuse(self, refused: RefusedError) -> None:
         facts = {"action": "recipient_refused", "peer": str(self.peer), "reply": refused.smtp}

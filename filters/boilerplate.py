@@ -78,7 +78,11 @@ _SAYINGS = tuple(
         r"|ansvar",
     )
 )
-_ENOUGH = 3
+#: How many of them make a disclaimer of a text of some length, and how long one is that nobody writes by hand.
+_ENOUGH, _SURE = 3, 140
+#: How much of a paragraph is looked at: lines, characters.
+_LOOKED_AT, _LOOKED_AT_CHARACTERS = 40, 6000
+_LONGEST_TITLE = 80
 
 _TITLE = re.compile(
     r"[\s*_=~#-]*(?:disclaimer|(?:confidentiality|legal|privacy|important) (?:notice|note|disclaimer)"
@@ -88,24 +92,37 @@ _TITLE = re.compile(
     re.IGNORECASE,
 )
 
-#: Whole lines that say nothing of the sender's.
-_LINES = re.compile(
+_MAIL = (
+    r"(?:e-?mails?|mails?|messages?|courriels?|courriers?(?: [ée]lectroniques?)?|berichten|bericht|nachricht|correos?"
+    r"(?: electr[óo]nicos?)?|mensajes?|messaggio|meddelelse|besked)"
+)
+#: Whole lines that ask not to print a mail.
+_ENVIRONMENT = re.compile(
     r"\W{0,4}(?:"
-    r"(?:please )?(?:consider|think of|think about|respect) (?:the )?(?:environment|planet)\b.{0,80}print"
-    r"|(?:please )?think before (?:you )?print|before printing this (?:e-?mail|message)"
-    r"|(?:merci de |veuillez )?(?:penser|pensez) (?:à|a) l['’]environnement|n['’]imprimez ce (?:mail|message|courriel)"
-    r"|(?:denk|gelieve (?:te denken|rekening te houden)) (?:aan|met) het milieu|print deze e-?mail (?:enkel|alleen"
-    r"|niet)"
-    r"|(?:bitte )?(?:denken sie|pr[üu]fen sie|schonen sie|der umwelt zuliebe).{0,60}(?:umwelt|drucken|papier)"
-    r"|(?:por favor,? )?(?:piense|antes de imprimir|considere|no imprima).{0,60}(?:ambiente|imprim|necesario)"
-    r"|(?:per favore,? )?(?:pensa|prima di stampare|rispetta|pensiamo).{0,60}(?:ambiente|stampa)"
-    r"|(?:tænk|overvej) (?:på|venligst)? ?(?:på )?(?:miljøet).{0,60}print"
-    r"|(?:virus-?free|garanti sans virus|virusvrij|virenfrei|libre de virus|privo di virus|virusfri)[.\s]{0,3}"
+    rf"(?:please )?(?:consider|think of|think about|respect) (?:the|our) (?:environment"
+    rf"|planet).{{0,40}}print\w*(?: out)?"
+    rf"(?: (?:this|the|your) {_MAIL})?|(?:please )?think before (?:you )?print(?:ing)?"
+    rf"|(?:merci de |veuillez )?pense[rz] (?:à|a) l['’]environnement.{{0,40}}imprimer(?: (?:ce|cet|le|votre) {_MAIL})?"
+    rf"|n['’]imprimez ce {_MAIL} que si.{{0,40}}"
+    rf"|(?:denk|gelieve te denken) aan het milieu.{{0,20}} (?:deze|dit|je|uw) {_MAIL} (?:te )?(?:afdrukt|print|printen)"
+    rf"|print deze {_MAIL} (?:enkel|alleen|niet).{{0,40}}"
+    rf"|(?:bitte )?(?:denken sie an die|schonen sie die|der) umwelt.{{0,40}} (?:diese {_MAIL} )?(?:drucken|ausdrucken)"
+    rf"|(?:por favor,? )?(?:piense en|considere|cuide) el (?:medio ?ambiente).{{0,30}}imprimir(?: (?:este|el) {_MAIL})?"
+    rf"|(?:per favore,? )?prima di stampare(?: quest[ao] {_MAIL})?,? pens\w+ all['’]ambiente"
+    rf"|(?:per favore,? )?pens\w+ all['’]ambiente prima di stampare(?: quest[ao] {_MAIL})?"
+    rf"|(?:tænk (?:venligst )?på|skån) miljøet.{{0,20}} (?:printer|udskriver)(?: denne {_MAIL})?"
+    r")\W*\Z",
+    re.IGNORECASE,
+)
+#: Whole lines of virus scanners, and of servers that know the sender too little.
+_SCANNED = re.compile(
+    r"\W{0,4}(?:"
+    r"(?:virus-?free|garanti sans virus|virusvrij|virenfrei|libre de virus|privo di virus|virusfri)[.\s]{0,3}"
     r"(?:<?https?://\S{0,200}>?|www[.]avast[.]com.{0,200})?\s*\Z"
-    r"|(?:this (?:e-?mail|message) has been (?:checked|scanned)|diese e-?mail wurde .{0,40}auf viren|deze e-?mail is"
-    r" .{0,30}(?:gecontroleerd|gescand) op virus|l['’]absence de virus|el software de antivirus"
-    r"|questa e-?mail [èe] stata"
-    r" (?:controllata|esaminata).{0,30}virus|denne e-?mail (?:er|blev) (?:kontrolleret|scannet)).{0,160}\Z"
+    r"|(?:this (?:e-?mail|message) has been (?:checked|scanned) for virus|diese e-?mail wurde .{0,40}auf viren"
+    r"|deze e-?mail is .{0,30}(?:gecontroleerd|gescand) op virus|l['’]absence de virus dans ce|el software de antivirus"
+    r"|questa e-?mail [èe] stata (?:controllata|esaminata).{0,30}virus"
+    r"|denne e-?mail (?:er|blev) (?:kontrolleret|scannet) for virus).{0,160}\Z"
     r"|you don['’]t often get e-?mail from |some people who received this message don['’]t often get e-?mail from "
     r"|vous n['’](?:obtenez|recevez) pas souvent d['’]e-?mail |(?:u|je) ontvangt? niet vaak e-?mail van "
     r"|sie erhalten nicht (?:h[äa]ufig|oft) (?:eine )?e-?mails? von |no (?:suele|acostumbra a) recibir correo"
@@ -139,6 +156,12 @@ _WARNS = re.compile(
     r"|haga clic|enlaces?|adjunt|clicc|allegat|aprire|vedhæft|åbn|caution|\A\W*external|\A\W*e-?mail externe",
     re.IGNORECASE,
 )
+_OF_A_MAIL = re.compile(
+    rf"\b{_MAIL}\b|sender|organi[sz]ation|exp[ée]diteur|afzender|absender|remitente|mittente|afsender", re.IGNORECASE
+)
+_EXTERNAL = re.compile(
+    r"[\W_]{0,8}(?:external|extern[eao]?|ekstern)(?: (?:e-?mail|mail|sender|message))?[\W_]{0,8}\Z", re.IGNORECASE
+)
 _LONGEST_WARNING = 600
 
 _FOOTER_RULE = re.compile(r"\s*(?:_{20,}|-{20,}|={20,})\s*\Z")
@@ -159,54 +182,63 @@ def without(lines: list[str]) -> list[str]:
 
 
 def _without_warning(lines: list[str]) -> list[str]:
-    """Cut the warning at the very top: its paragraph, and the rule below it."""
+    """Cut the warning at the very top: its paragraph, or its line directly above the sender's words."""
     start = paragraphs.first_filled(lines, 0)
-    if start == len(lines) or not _WARNING.match(lines[start]):
+    if start == len(lines) or not _WARNING.match(lines[start][:_LONGEST_WARNING]):
         return lines
+    if _EXTERNAL.match(lines[start][:80]) and start + 1 < len(lines):
+        return lines[start + 1 :]
     end = start
     while end < len(lines) and lines[end].strip():
         end += 1
-    said = " ".join(lines[start:end])
-    if len(said) > _LONGEST_WARNING or not (_OUTSIDE.search(said) and _WARNS.search(said)):
+    if not _warns(lines[start:end]):
         return lines
-    if (
-        end - start > 1
-        and paragraphs.ends_sentence(lines[start])
-        and not _WARNS.search(" ".join(lines[start + 1 : end]))
-    ):
-        end = start + 1  # one line of warning, directly above the sender's words
-    return lines[end:]
+    if paragraphs.ends_sentence(lines[start]) and _warns(lines[start : start + 1]):
+        end = start + 1
+    return lines[end:] if any(map(str.strip, lines[end:])) else lines
+
+
+def _warns(lines: list[str]) -> bool:
+    """Whether these lines say that a mail came from outside, and what not to do with it."""
+    said = " ".join(lines)
+    return len(said) <= _LONGEST_WARNING and all(what.search(said) for what in (_OUTSIDE, _WARNS, _OF_A_MAIL))
 
 
 def _without_paragraphs(lines: list[str]) -> list[str]:
     kept: list[str] = []
+    surely = True
     for paragraph in paragraphs.runs(lines):
         if not paragraph[0].strip() or paragraphs.is_quoted(paragraph[0]):
             kept += paragraph
             continue
-        own = [line for line in _before_disclaimer(paragraph) if not _LINES.match(line)]
+        above = _before_disclaimer(paragraph)
+        own = [line for line in above if not _adds_nothing(line)]
         if len(own) == len(paragraph):
             kept += paragraph
             continue
+        surely = surely and sum(map(len, paragraph[len(above) :])) >= _SURE
         kept += own
-        while kept and _TITLE.match(kept[-1]):
+        while kept and len(kept[-1]) <= _LONGEST_TITLE and _TITLE.match(kept[-1]):
             kept.pop()
         kept.append("")
-    return kept
+    return kept if surely or any(map(str.strip, kept)) else lines
+
+
+def _adds_nothing(line: str) -> bool:
+    line = line[:_LONGEST_WARNING]
+    return _ENVIRONMENT.match(line) is not None or _SCANNED.match(line) is not None
 
 
 def _before_disclaimer(paragraph: list[str]) -> list[str]:
     """The lines of a paragraph above the one with which a disclaimer begins."""
     for index, line in enumerate(paragraph[:_LOOKED_AT]):
-        if not _OPENING.match(line):
+        if not _OPENING.match(line[:_LOOKED_AT_CHARACTERS]):
             continue
         rest = " ".join(paragraph[index : index + _LOOKED_AT])[:_LOOKED_AT_CHARACTERS]
-        if sum(saying.search(rest) is not None for saying in _SAYINGS) >= _ENOUGH:
+        said = sum(saying.search(rest) is not None for saying in _SAYINGS)
+        if said > _ENOUGH or (said == _ENOUGH and len(rest) >= _SURE):
             return paragraph[:index]
     return paragraph
-
-
-_LOOKED_AT, _LOOKED_AT_CHARACTERS = 40, 6000
 
 
 def _without_footer(lines: list[str]) -> list[str]:
@@ -214,5 +246,6 @@ def _without_footer(lines: list[str]) -> list[str]:
     end = paragraphs.last_filled(lines)
     for index in range(end - 1, max(end - _FOOTER_LINES - 2, -1), -1):
         if _FOOTER_RULE.match(lines[index]):
-            return lines[:index] if _FOOTER.search(" ".join(lines[index + 1 : end])) else lines
+            said = " ".join(lines[index + 1 : end])
+            return lines[:index] if _FOOTER.search(said) and ("@" in said or "://" in said) else lines
     return lines

@@ -104,6 +104,8 @@ def own_words(text: str, *, name: str = "") -> str:
         inner = quotation.opened(lines)
         if inner is None:
             return ""
+        if not any(map(str.strip, inner)):
+            break
         lines, names = inner, frozenset()
     return _tidy([paragraphs.unquoted(line) for line in lines])
 

@@ -143,39 +143,68 @@ FIELD_NAMES = {
     ),
 }
 
-#: How a line begins that a program or a telephone writes below each mail …
+#: How a line begins that a program or a telephone writes below each mail.
 SENT_FROM = "|".join(
     (
-        "(?:sent )?(?:from my|via)|sent (?:from|using|with|by)|this (?:mail|e-?mail|message) was sent (?:from|with"
-        "|using)|(?:get|download)",
-        "envoy[ée] (?:de|depuis|à partir de|avec|via|gr[âa]ce à|par)|envoy[ée] d['’]une?|(?:t[ée]l[ée]charger?"
-        "|obtenir)",
-        "(?:t[ée]l[ée]chargez|obtenez)|ce (?:message|courriel|mail) a [ée]t[ée] envoy[ée] (?:de|depuis|avec)",
-        "(?:verstuurd|verzonden|gestuurd) (?:vanaf|met|van|vanuit|via|door)|download|outlook voor",
-        "gesendet (?:von|mit|über|aus|via|vom)|outlook für|holen sie sich|laden sie|diese nachricht wurde (?:von|mit)",
-        "enviado (?:desde|con|a trav[ée]s de|por|mediante)|(?:obtener|descargar|obtenga|descargue|consigue)",
-        "inviato (?:da|dal|dalla|con|tramite|via)|(?:scarica|ottieni|ottenere)",
-        "sendt (?:fra|med|via)|(?:hent|få)",
+        "(?:sent )?from|sent (?:using|with|via|by)|this (?:mail|e-?mail|message) was sent (?:from|with|using)",
+        "envoy[ée] (?:de|depuis|à partir de|avec|via|gr[âa]ce à|d['’])|ce (?:message|courriel"
+        "|mail) a [ée]t[ée] envoy[ée]"
+        " (?:de|depuis|avec)",
+        "(?:verstuurd|verzonden|gestuurd) (?:vanaf|met|van|vanuit|via)",
+        "gesendet (?:von|mit|über|aus|via|vom)",
+        "enviado (?:desde|con|a trav[ée]s de|mediante)",
+        "inviato (?:da|dal|dalla|con|tramite|via)",
+        "sendt (?:fra|med|via)",
     )
 )
 
-#: … or ends, after its "von" or "mit".
-SENT = "gesendet|verschickt|versendet|gesendet[.]"
+#: Words between that and the device: "my", "a", "the".
+MY = (
+    "my|an?|the|mon|ma|un|une|le|la|mijn|een|het|de|mein|meinem|meiner|einem|dem|der|mi|el|mio|mia|il|l['’]|min|mit"
+    "|en|et"
+)
 
-#: What such lines name within their first words.
+#: Devices, and words that go with their names.
 DEVICES = "|".join(
     (
         "iphone|ipad|ipod|ios|android|samsung|galaxy|huawei|xiaomi|redmi|pixel|oneplus|nokia|xperia|htc|motorola|oppo",
-        "honor|fairphone|blackberry|macbook|mac|windows|surface|apple watch",
-        "(?:smart|mobile |mobil)?phone|mobile|mobil|mobiel|m[óo]vil|portable|t[ée]l[ée]phone|telefoon|telefon"
-        "|tel[ée]fono",
-        "mobiltelefon|mobieltje|cellulare|gsm|handy|tablet|tablette|device|toestel|apparaat|ger[äa]t|appareil",
+        "honor|fairphone|blackberry|macbook|mac|windows|surface|apple watch|wireless|handheld|handset",
+        "smartphone|mobilephone|phone|cell|mobile|mobil|mobiel|m[óo]vil|portable|t[ée]l[ée]phone|telefoon|telefon",
+        "tel[ée]fono|mobiltelefon|mobieltje|cellulare|gsm|handy|tablet|tablette|device|toestel|apparaat|ger[äa]t"
+        "|appareil",
         "dispositivo|enhed|mobilger[äa]t",
-        "outlook|yahoo|proton ?mail|proton|gmail|hotmail|aol|spark|airmail|mailspring|k-9|fairemail|thunderbird",
-        "blue ?mail|gmx|web[.]de|tuta(?:nota)?|laposte|libero|virgilio|telekom|t-online|freenet|zoho|icloud|fastmail",
-        "telenet|proximus|ziggo|kpn|mail[- ]app|app mail|mail orange|(?:mail|courrier|correo|posta) (?:for|pour|voor"
-        "|für|para|per|til)",
     )
+)
+
+#: Mail programs and services, by names that are nothing else's.
+APPS = "|".join(
+    (
+        "outlook|yahoo(?: mail)?|proton ?mail|proton|gmail|hotmail|aol|airmail|mailspring|k-9 mail|k-9|fairemail",
+        "thunderbird|blue ?mail|gmx(?: mail)?|web[.]de(?: mail)?|tuta(?:nota)?|laposte|libero mail|virgilio mail",
+        "telekom mail|t-online|freenet mail|zoho mail|icloud|fastmail|samsung e-?mail|mailbox|windows mail|mail orange",
+        "(?:mail|courrier|correo|posta) (?:for|pour|voor|für|para|per|til) windows(?: 10| 11)?",
+    )
+)
+
+#: What may follow such a name.
+APP_TAIL = (
+    "on|op|auf|sur|su|på|en|for|pour|voor|für|para|per|til|app|mail|mobile|email|e-mail|secure|secured|encrypted"
+    "|sicherer"
+    "|verschlüsselter|beveiligde|sikker|seguro|sicura"
+)
+
+#: What people add to such a line.
+EXCUSE = (
+    "please|excuse|sorry|pardon|apolog|typo|brief|veuillez|d[ée]sol|merci d|beknopt|typfout|entschuldig|kürze"
+    "|tippfehler"
+    "|por favor|disculp|perd[óo]n|scus|undskyld|kort"
+)
+
+#: A line that sells a program, after its first word and before its link.
+GET_APP = (
+    "(?:(?:get|download|t[ée]l[ée]charge[rz]|obten[ie][rz]|obtener|obtenga|descargar?|scarica|ottieni|ottenere|hent|få"
+    "|holen sie sich|laden sie|try) )?(?:the )?(?:outlook|blue ?mail|yahoo mail|spark|proton mail)"
+    " (?:for|pour|voor|für|para|per|til|op) (?:ios|android|mac|windows)"
 )
 
 #: A whole line, its last comma aside, that closes a letter.

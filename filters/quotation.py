@@ -13,8 +13,8 @@ from filters import paragraphs, phrases
 
 #: How many lines "On … wrote:" may be wrapped to, and how long it may be.
 _INTRODUCTION_LINES, _INTRODUCTION_LENGTH = 5, 400
-#: How few words an introduction has that says only when and by whom: "Jul 14, 2026, 10:05 by ann@example.org:".
-_FEW_WORDS = 8
+#: How few words an introduction has that says when and by whom in a language unknown here.
+_FEW_WORDS = 16
 #: How many lines the written-out fields of a mail may take, and how many of them one field's value may continue on.
 _FIELD_LINES, _CONTINUATION = 30, 6
 
@@ -41,7 +41,7 @@ _ADDRESS = re.compile(r"[<(\[]?(?:mailto:)?[^\s<>()\[\]@]{1,64}@[^\s<>()\[\]@]{1
 _END = re.compile(r"(?::|-{2,6}|[>)])[\s*_]*\Z")
 #: A name, of which every word has a capital or is a particle, and perhaps an address: "Ann de Vries <ann@example.org>".
 _NAME = (
-    r"(?:(?:[\"'(]?[^\W\d_a-z][\w.'’/-]*[\"')]?,?|van|von|de|der|den|del|della|di|da|du|la|le|ter|ten|af|zu|y|i)\s+)"
+    r"(?:(?:[\"'(]?[^\W\d_a-z][\w.'’/-]*[\"')]?,?|van|von|de|der|den|del|della|di|da|du|la|le|ter|ten|af|zu|y|i|via)\s+)"
     r"{1,6}"
 )
 _NAME_WROTE = re.compile(
@@ -120,7 +120,8 @@ def _refers_below(own: list[str]) -> bool:
 def _without_marked(lines: list[str]) -> list[str]:
     """Cut a quotation of marked lines, with what introduces it; where there are several of them all is kept.
 
-    One that stands between the sender's words goes only where it is introduced: somebody may quote a line he read.
+    One that stands between the sender's words, or that they announce, goes only where a program introduced it: somebody
+    may quote a line he read.
     """
     blocks = _blocks(lines)
     if len(blocks) != 1:
@@ -128,9 +129,16 @@ def _without_marked(lines: list[str]) -> list[str]:
     begin, end = blocks[0]
     above = _introduction_start(lines, begin)
     before, after = lines[:above], lines[end:]
-    if any(map(str.strip, before)) and any(map(str.strip, after)) and above == begin:
+    introduced = above < begin
+    if any(map(str.strip, before)) and not introduced and (any(map(str.strip, after)) or _announces(before)):
         return lines
     return [*before, *after]
+
+
+def _announces(lines: list[str]) -> bool:
+    """Whether the last of these lines says that something follows."""
+    end = paragraphs.last_filled(lines)
+    return end > 0 and lines[end - 1].rstrip().endswith(":")
 
 
 def _blocks(lines: list[str]) -> list[tuple[int, int]]:
@@ -191,12 +199,13 @@ def _introduces(said: str) -> bool:
     """Whether a line, put together again, introduces a quotation: somebody wrote, or is, at some time."""
     if not _END.search(said):
         return False
-    if "@" in said and _ADDRESS.search(said) and _DATE.search(said):
-        if _ON_DAY.match(said) or _NAME_WROTE.match(said):
-            return True
-        return _TIME.search(said) is not None and said.count(" ") < _FEW_WORDS
+    addressed = "@" in said and _ADDRESS.search(said) is not None and _DATE.search(said) is not None
+    if addressed and (_ON_DAY.match(said) or _NAME_WROTE.match(said)):
+        return True
     if not said.rstrip(" *_").endswith((":", "-")):
         return False
+    if addressed and _TIME.search(said) and said.count(" ") < _FEW_WORDS and not _NARRATES.search(said):
+        return True
     if _QUOTING.match(said):
         return True
     if not _WROTE.search(said):
@@ -230,6 +239,8 @@ def _fields_end(lines: list[str], start: int) -> int:
         if kind is not None and (kind == "other" or kind not in found):
             found.add(kind)
             address |= kind == "from" and "@" in value
+            if kind == "from" and value.strip() and not any(map(str.isalpha, value)):
+                break  # from ten to twelve
             end, continued = position + 1, 0
         elif not line.strip():
             following = _field(lines[position + 1])[0] if position + 1 < len(lines) else None

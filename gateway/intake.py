@@ -206,15 +206,16 @@ def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tupl
     if found:
         by_message = {one.id: one for one in found.values()}
         wanted = {"messages": sorted(by_message)}
-        for row in connection.execute(_STANDING, wanted):
-            by_message[row.message_id].identities.add((row.channel, row.address))
         for kept in connection.execute(_ASKED, wanted):
             by_message[kept.id].asked = Asked.unpack(kept.dsn)
+        # In this order: what is expanded between the two statements is seen by the second.
         for unexpanded in connection.execute(_UNEXPANDED, wanted):
             legs = json.loads(unexpanded.recipients)["legs"]
             known = by_message[unexpanded.message_id]
             known.identities.update((leg[0], leg[1]) for leg in legs)
             known.chunks = max(known.chunks, unexpanded.n + 1)
+        for row in connection.execute(_STANDING, wanted):
+            by_message[row.message_id].identities.add((row.channel, row.address))
     return found
 
 

@@ -1,14 +1,15 @@
 """Who works on this store, and how it is: nodes with their heartbeats, and the state of each route and listener.
 
 `tocsin status` reads these rows. The times are the database's own, so that the clocks of several machines need not
-agree.
+agree. A daemon that cannot write to its store cannot say so in rows: on SQLite it is asked (`gateway.store.wake.ask`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -36,6 +37,23 @@ class Report:
     since: datetime
     why: str = ""
     rate: str = ""
+
+
+def pack(reports: Sequence[Report]) -> bytes:
+    """Reports as a daemon tells them to whoever asks."""
+    return json.dumps([[r.kind, r.name, r.state, r.since.isoformat(), r.why, r.rate] for r in reports]).encode()
+
+
+def unpack(told: bytes | None) -> list[Report] | None:
+    """What `pack` made; None where nothing was told, or nothing that can be read."""
+    try:
+        rows = json.loads(told or b"")
+        return [
+            Report(kind, name, state, datetime.fromisoformat(at), why, rate)
+            for kind, name, state, at, why, rate in rows
+        ]
+    except (ValueError, TypeError):
+        return None
 
 
 def clock(connection: Connection) -> datetime:
@@ -128,30 +146,41 @@ class Status:
     rate: str
 
 
-def status(connection: Connection, routes: Sequence[str] = ()) -> list[Status]:
-    """How everything is. Routes that no living node works on are listed too, as down."""
-    living = alive_nodes(connection)
-    backlogs = backlog(connection)
-    lines = [
-        Status(
-            row.kind,
-            row.name,
-            living[row.node],
-            row.state,
-            row.since,
-            row.why,
-            backlogs.get(row.name, 0) if row.kind == "route" else None,
-            row.rate,
-        )
-        for row in connection.execute(select(_component).order_by(_component.c.kind, _component.c.name))
-        if row.node in living
-    ]
-    present = {line.name for line in lines if line.kind == "route"}
+def status(connection: Connection, routes: Sequence[str] = (), *, told: Sequence[Report] | None = None) -> list[Status]:
+    """How everything is. Routes that no living node works on are listed too, as down.
+
+    `told` is what the only daemon on this store just said of itself, which goes before its rows. Of a node that is not
+    heard of any more, what it said last is not told as if it were so.
+    """
     now = clock(connection)
+    nodes = {row.id: row for row in connection.execute(select(_node).order_by(_node.c.beat))}
+    backlogs = backlog(connection)
+    lines = []
+    for node, report in _reports(connection, max(nodes, default=0), told):
+        if (row := nodes.get(node)) is None:
+            continue
+        silent = now - row.beat
+        state, since, why = report.state, report.since, report.why
+        if told is None and silent > timedelta(seconds=LEASE):
+            state, since = "down", row.beat
+            heard = f"nothing was heard of it for {int(silent.total_seconds())} seconds"
+            why = f"{heard}: it was killed, or it cannot write to the store"
+        waiting = backlogs.get(report.name, 0) if report.kind == "route" else None
+        lines.append(Status(report.kind, report.name, f"{row.host}:{row.pid}", state, since, why, waiting, report.rate))
+    present = {line.name for line in lines if line.kind == "route"}
     for name in sorted((set(routes) | set(backlogs)) - present):
         why = "no tocsin serve works on it" if name in routes else "it is not in the configuration"
         lines.append(Status("route", name, "", "down", now, why, backlogs.get(name, 0), ""))
     return lines
+
+
+def _reports(connection: Connection, newest: int, told: Sequence[Report] | None) -> Iterator[tuple[int, Report]]:
+    """Every report with its node's number, in the order of kind and name."""
+    if told is not None:
+        yield from ((newest, report) for report in sorted(told, key=lambda report: (report.kind, report.name)))
+        return
+    for row in connection.execute(select(_component).order_by(_component.c.kind, _component.c.name)):
+        yield row.node, Report(row.kind, row.name, row.state, row.since, row.why, row.rate)
 
 
 def alive_nodes(connection: Connection) -> dict[int, str]:

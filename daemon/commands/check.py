@@ -69,10 +69,7 @@ def judge_listening(config: Configuration) -> Iterator[Finding]:
             yield Finding(
                 WRONG, "listen", "mail is listened for, but there is no domain to take it for: set sms_domain"
             )
-        if not any(Channel.EMAIL in route.channels for route in config.routes):
-            yield Finding(
-                WRONG, "listen", "no route carries email, so that nobody could be told of a failure: add an smtp route"
-            )
+        yield from _judge_mail_out(config)
     if listen.tls_certificate is not None and listen.tls_key is not None:
         try:
             warning = tls.load(listen.tls_certificate, listen.tls_key).warning(datetime.now(UTC))
@@ -85,6 +82,24 @@ def judge_listening(config: Configuration) -> Iterator[Finding]:
         yield Finding(
             NOTE, "listen.relays", "without authserv_id, no mail that comes through a relay proves its sender"
         )
+
+
+def _judge_mail_out(config: Configuration) -> Iterator[Finding]:
+    """Whether failures can be told, and the postmaster reached."""
+    listen = config.listen
+    senders = [route.sender for route in config.routes if Channel.EMAIL in route.channels and route.transport == "smtp"]
+    if not senders:
+        text = "so that nobody could be told of a failure, and no mail reaches the postmaster: add an smtp route"
+        yield Finding(WRONG, "listen", f"no route carries email, {text}")
+    elif listen.sms_domain is not None:
+        ours = {listen.sms_domain, listen.fax_domain, listen.watch_domain}
+        address = listen.postmaster or f"postmaster@{senders[0].rpartition('@')[2]}"
+        if address.rpartition("@")[2].lower() in ours:
+            text = f"mail to postmaster@{listen.sms_domain} would come back here: name an address of another domain"
+            yield Finding(WRONG, "listen.postmaster", f"it is {address}, and {text}")
+        elif listen.postmaster is None:
+            text = f"it is not set: mail to postmaster@{listen.sms_domain} goes to {address}"
+            yield Finding(NOTE, "listen.postmaster", text)
 
 
 def judge_routes(config: Configuration) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import typer
 from daemon.commands import new_app, output
 from daemon.commands.opening import configuration, store_of
 from gateway import presence
+from gateway.store import wake
 
 app = new_app()
 
@@ -19,7 +20,8 @@ def status(context: typer.Context, as_json: output.Json = False) -> None:
     config = configuration(context)
     routes = [route.name for route in config.route]
     with store_of(config) as store:
-        lines = store.read_now(lambda connection: presence.status(connection, routes))
+        told = presence.unpack(wake.ask(store.engine))
+        lines = store.read_now(lambda connection: presence.status(connection, routes, told=told))
     if as_json:
         output.write_json([_document(line) for line in lines])
         return

@@ -15,7 +15,7 @@ from gateway import accounts, expansion, holds, verbs
 from gateway.credit import NotEnoughError
 from gateway.dsn import Asked
 from gateway.failure import RefusedError
-from gateway.intake import CHUNK, COMPACT, KeyUsedError, Taken
+from gateway.intake import CHUNK, COMPACT, KeyUsedError, Taken, submit_many
 from gateway.message import Channel
 from gateway.routing import Route
 from gateway.store import schema
@@ -205,11 +205,14 @@ async def test_the_last_unit_goes_to_one_of_many_who_want_it(
     desk: Any, store: Store, open_store: Callable[[], Store]
 ) -> None:
     ann = desk.account(monthly=3, bought=2)
-    stores = [store, open_store()]
-    drafts = [desk.draft(ann, number) for number in numbers(30)]
-    answers = await asyncio.gather(
-        *(stores[n % 2].do(verbs.SUBMIT, draft) for n, draft in enumerate(drafts)), return_exceptions=True
-    )
+    stores = [store, open_store(), open_store()]
+
+    async def take(n: int, number: str) -> Any:
+        one, draft = stores[n % 3], desk.draft(ann, number)
+        (answer,) = await one.run(lambda connection: submit_many(connection, [draft], one.identifiers))
+        return answer
+
+    answers = await asyncio.gather(*(take(n, number) for n, number in enumerate(numbers(30))))
     assert sum(isinstance(answer, Taken) for answer in answers) == 5
     assert sum(isinstance(answer, NotEnoughError) for answer in answers) == 25
     assert desk.left(ann) == (0, 0)

@@ -88,6 +88,8 @@ async def test_another_process_holds_the_write_lock(trouble: Trouble, database: 
     assert trouble.senders.refused[0].startswith("451 4.3.0")
     assert asyncio.get_running_loop().time() - locked >= BUSY
     assert "the store is locked by another process" in trouble.daemon.said()
+    status = (await trouble.daemon.status())["store"]
+    assert (status["state"], "the store is locked by another process" in status["why"]) == ("down", True)
     other.rollback()
     other.close()
     await pouring

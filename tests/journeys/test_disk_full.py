@@ -104,11 +104,16 @@ async def test_a_full_disk_puts_mail_off_and_loses_nothing(
     await centre.order("release")
     await until(lambda: "the disk that holds the store is full" in daemon.said(), why=daemon.said)
     assert os.statvfs(small_disk).f_bavail == 0
+    status = (await daemon.status())["store"]
+    assert status["state"] == "down"
+    assert status["why"] == "10 answers cannot be recorded, nothing more is sent: the disk that holds the store is full"
     assert books.states()[State.SUBMITTING] == 10
     assert len(centre.got) == accepted + 10
 
     filler.unlink()
     await send_until(connection, senders, stream, "250")
+    await until(lambda: not books.states()[State.SUBMITTING], why=books.states)
+    assert (await daemon.status())["store"]["state"] == "up"
     assert await senders.pour()
     await until(books.is_quiet, why=books.states)
     await connection.close()

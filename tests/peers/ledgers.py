@@ -18,17 +18,17 @@ from gateway.store.engine import open_engine, parse_url
 PAYERS = ("jean@example.org", "marie@example.org", "omar@example.org")
 
 
-def add_payers(url: str, *, monthly: int = 200, bought: int = 1_000_000) -> None:
-    """Accounts that send from `PAYERS`, with an allotment and a provision."""
-    now = datetime.now(UTC)
+def add_payers(
+    url: str, *, monthly: int = 200, bought: int = 1_000_000, zone: str = "UTC", now: datetime | None = None
+) -> None:
+    """Accounts that send from `PAYERS`, with an allotment and a provision, opened `now` or at that instant."""
+    now = now or datetime.now(UTC)
 
     def work(connection: Connection) -> None:
         accounts.add_plan(connection, "basic", monthly)
         for address in PAYERS:
             name = address.split("@")[0]
-            number = accounts.add(
-                connection, name, now=now, addresses=[address], plan="basic", settings={"zone": "UTC"}
-            )
+            number = accounts.add(connection, name, now=now, addresses=[address], plan="basic", settings={"zone": zone})
             if bought:
                 credit.buy(connection, number, bought, reason="bought", now=now)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 
@@ -95,15 +95,19 @@ class Connection:
 
     async def send(self, mail: Mail) -> str:
         """The reply to one mail: of MAIL, RCPT or DATA where that refused it, else of its end."""
-        commands = [f"MAIL FROM:<{mail.sender}>", *(f"RCPT TO:<{n[1:]}@sms.example.org>" for n in mail.numbers), "DATA"]
+        return await self.send_octets(mail.sender, mail.numbers, mail.octets)
+
+    async def send_octets(self, sender: str, numbers: Sequence[str], octets: bytes) -> str:
+        """Likewise, whatever the mail is; no line of it begins with a dot."""
+        commands = [f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{number[1:]}@sms.example.org>" for number in numbers), "DATA"]
         self.writer.write("".join(f"{command}\r\n" for command in commands).encode())
         replies = [await self.reply() for _ in commands]
         if not replies[-1].startswith("354"):
             self.writer.write(b"RSET\r\n")
             await self.reply()
             return next(reply for reply in replies if not reply.startswith("2"))
-        self.writer.write(mail.octets + b".\r\n")
-        final = [await self.reply() for _ in (mail.numbers if self.lmtp else (0,))]
+        self.writer.write(octets + b".\r\n")
+        final = [await self.reply() for _ in (numbers if self.lmtp else (0,))]
         return next((reply for reply in final if not reply.startswith("2")), final[0])
 
     async def close(self) -> None:
@@ -154,7 +158,7 @@ class Senders:
         mail: Mail | None = None
         try:
             while queue:
-                mail = queue.pop()
+                mail = queue.pop(0)
                 self.tries += 1
                 self.note(mail, await connection.send(mail))
                 mail = None

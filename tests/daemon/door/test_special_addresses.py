@@ -181,6 +181,22 @@ async def test_recipients_beyond_the_limit_come_in_another_mail(house: Daemon, c
     assert [one["to"] for one in told["deliveries"]] == [one.removesuffix(AT) for one in numbers[:3]]
 
 
+@pytest.mark.parametrize(
+    ("written", "advice"),
+    [
+        ("+320475000006", "has a 0 after the country code that does not belong there: write +32 475 00 00 06."),
+        ("0475000006", ""),
+        ("0032475000006", ""),
+        ("+32475000006", ""),
+    ],
+)
+async def test_what_is_taken_all_the_same_gets_advice(client: Client, written: str, advice: str) -> None:
+    await client.wire.say("MAIL FROM:<jean@example.org>")
+    reply = await client.wire.say(f"RCPT TO:<{written}{AT}>")
+    assert reply == f"250 2.1.5 Recipient noted{f'. {written} {advice}' if advice else ''}"
+    await client.wire.say("RSET")
+
+
 async def test_of_several_recipients_the_good_ones_are_served(house: Daemon, client: Client) -> None:
     replies = await client.send(
         mail("some", Message_ID=f"<{next(_NUMBERS)}@example.org>"), f"rubbish{AT}", f"+32475000200{AT}"

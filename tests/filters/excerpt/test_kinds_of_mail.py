@@ -129,8 +129,8 @@ class TestReports:
         assert lines[5:] == ["and 2 more recipients"]
 
     def test_tells_of_success_without_a_reason(self) -> None:
-        fields = "Final-Recipient: rfc822; a@x.y\nAction: relayed (to x)\nStatus: 2.0.0\n"
-        body = f"Content-Type: message/delivery-status\n\n{fields}"
+        block = "Final-Recipient: rfc822; a@x.y\nAction: relayed (to x)\nStatus: 2.0.0\n"
+        body = f"Content-Type: message/delivery-status\n\n{block}"
         assert self.report(self.HUMAN, body).text == "Passed on to the next server for a@x.y"
 
     def test_tells_who_read_a_mail(self) -> None:

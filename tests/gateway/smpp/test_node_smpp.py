@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
-import shutil
-import signal
-import subprocess
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from gateway import text
 from gateway.message import Claimed
 from gateway.transports.base import LinkState, ReceiptState, Result
+from tests.peers.capture import captured, joined, tshark, tshark_says
+from tests.peers.presence import require
 
 pytestmark = [pytest.mark.peer("node-smpp")]
 
@@ -27,13 +25,6 @@ SINK = HOUSE / "tests" / "peers" / "sink.js"
 
 Segments = Callable[..., Any]
 Carrier = Callable[..., Any]
-
-
-def absent(peer: str) -> NoReturn:
-    reason = f"{peer} is absent: make peers installs it"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 class Sink:
@@ -69,13 +60,9 @@ class Sink:
 
 @contextlib.asynccontextmanager
 async def sink(*options: str) -> AsyncIterator[Sink]:
-    node = shutil.which("node")
-    if node is None:
-        absent("node")
-    if not (HOUSE / ".peers" / "node_modules" / "smpp").exists():
-        absent("node-smpp")
+    require("node-smpp")
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(node, SINK, *options, stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec("node", SINK, *options, stdin=pipe, stdout=pipe)
     try:
         running = Sink(process)
         running.port = (await running.hear("listening"))["port"]
@@ -176,57 +163,12 @@ async def test_a_wrong_password_is_refused(carrier: Carrier) -> None:
 # The link, read by tshark
 
 
-@contextlib.asynccontextmanager
-async def captured(port: int, file: Path) -> AsyncIterator[None]:
-    """Everything on this port, in a file once the block is left."""
-    if shutil.which("tcpdump") is None:
-        absent("tcpdump")
-    if os.geteuid() != 0:
-        pytest.skip("capturing the link needs root")
-    process = await asyncio.create_subprocess_exec(
-        "tcpdump", "-i", "lo", "-U", "--immediate-mode", "-w", file, f"tcp port {port}",
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stderr is not None
-    heard = (await process.stderr.readline()).decode()
-    if "listening" not in heard:
-        heard += (await process.stderr.read()).decode()
-        pytest.skip(f"this kernel lets nobody capture: {heard}")
-    try:
-        yield
-        async with asyncio.timeout(10):  # until the goodbye is in the file
-            while not tshark(file, port, "smpp.command_id == 0x80000006", "frame.number"):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-    finally:
-        process.send_signal(signal.SIGINT)
-        await process.communicate()
-
-
-def tshark(file: Path, port: int, filtering: str, *fields: str) -> list[list[str]]:
-    """For each frame the filter lets through, these fields; many values of one are joined by backticks."""
-    wanted = [word for field in fields for word in ("-e", field)]
-    said = _tshark(file, port, "-Y", filtering, "-T", "fields", "-E", "aggregator=`", *wanted)
-    return [line.split("\t") for line in said.split("\n") if line]
-
-
-def _tshark(file: Path, port: int, *options: str) -> str:
-    command = ["tshark", "-2", "-r", str(file), "-d", f"tcp.port=={port},smpp"]
-    command += ["-o", "smpp.decode_sms_over_smpp:GSM 7-bit", *options]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
-    return done.stdout.decode(errors="replace")  # it writes surrogates one by one
-
-
-def joined(frames: Sequence[Sequence[str]], column: int) -> list[str]:
-    return [value for frame in frames for value in frame[column].split("`") if value]
-
-
 @pytest.mark.peer("tshark")
 @pytest.mark.parametrize("concat", ["udh8", "udh16", "sar", "payload"])
 async def test_tshark_reassembles_every_form_to_the_text_meant(
     concat: str, carrier: Carrier, segment: Segments, tmp_path: Path
 ) -> None:
-    if shutil.which("tshark") is None:
-        absent("tshark")
+    require("tshark")
     said = ["0123456789" * 40, "a€b{c}" * 50, "Привет " * 30]
     file = tmp_path / "link.pcap"
     async with sink() as centre, captured(centre.port, file):
@@ -250,8 +192,7 @@ async def test_tshark_reassembles_every_form_to_the_text_meant(
 async def test_tshark_finds_nothing_malformed_and_the_text_we_meant(
     carrier: Carrier, segment: Segments, tmp_path: Path
 ) -> None:
-    if shutil.which("tshark") is None:
-        absent("tshark")
+    require("tshark")
     plain = ["hello, {x} @ £ ñ Ω €", "déjà vu", "Привет, ćč"]
     long = ["0123456789" * 40, "ч" * 150, "a€" * 160]
     emoji = "see you \N{SMILING FACE WITH SUNGLASSES}\N{PARTY POPPER}"
@@ -278,5 +219,5 @@ async def test_tshark_finds_nothing_malformed_and_the_text_we_meant(
     assert {float(seconds) for seconds in joined(submits, 2)} == {3600.0}
     assert set(joined(submits, 3)) == {"32475123456"}
     assert len(joined(submits, 4)) == len(segments)
-    together = re.findall(r"Reassembled Short Message length: (\d+)", _tshark(file, port, "-V"))
+    together = re.findall(r"Reassembled Short Message length: (\d+)", tshark_says(file, port, "-V"))
     assert together == ["400", "300", "480"]  # octets of each long text

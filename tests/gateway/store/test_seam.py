@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, insert, select, text
+from sqlalchemy import Connection, Engine, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.failure import RefusedError
@@ -179,6 +179,20 @@ async def test_many_threads_may_use_the_seam_at_once(store: Store) -> None:
         *(store.run(add(f"run-{n}")) for n in range(20)),
     )
     assert len(await store.read(names)) == 40
+
+
+async def test_works_that_look_and_then_write_do_not_overtake_each_other(
+    store: Store, open_store: Callable[[], Store]
+) -> None:
+    await store.run(add("gold"))
+    lock = select(PLAN.c.monthly).with_for_update()
+
+    def count(connection: Connection) -> None:
+        before = connection.execute(lock).scalar_one()
+        connection.execute(update(PLAN).values(monthly=before + 1))
+
+    await asyncio.gather(*(one.run(count) for one in (store, open_store(), open_store()) * 10))
+    assert await store.read(lambda connection: connection.execute(select(PLAN.c.monthly)).scalar_one()) == 30
 
 
 # Sets -----------------------------------------------------------------------------------------------------------------
