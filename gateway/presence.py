@@ -163,9 +163,8 @@ def status(connection: Connection, routes: Sequence[str] = (), *, told: Sequence
         state, since, why = report.state, report.since, report.why
         if told is None and silent > timedelta(seconds=LEASE):
             state, since = "down", row.beat
-            why = (
-                f"nothing was heard of it for {int(silent.total_seconds())} seconds: it was killed, or it cannot write to the store"
-            )
+            heard = f"nothing was heard of it for {int(silent.total_seconds())} seconds"
+            why = f"{heard}: it was killed, or it cannot write to the store"
         waiting = backlogs.get(report.name, 0) if report.kind == "route" else None
         lines.append(Status(report.kind, report.name, f"{row.host}:{row.pid}", state, since, why, waiting, report.rate))
     present = {line.name for line in lines if line.kind == "route"}
@@ -182,6 +181,13 @@ def _reports(connection: Connection, newest: int, told: Sequence[Report] | None)
         return
     for row in connection.execute(select(_component).order_by(_component.c.kind, _component.c.name)):
         yield row.node, Report(row.kind, row.name, row.state, row.since, row.why, row.rate)
+
+
+def alive_nodes(connection: Connection) -> dict[int, str]:
+    """The nodes that are alive, as host:pid; looks only."""
+    oldest = clock(connection) - timedelta(seconds=LEASE)
+    rows = connection.execute(select(_node).where(_node.c.beat >= oldest))
+    return {row.id: f"{row.host}:{row.pid}" for row in rows}
 
 
 def backlog(connection: Connection) -> dict[str, int]:

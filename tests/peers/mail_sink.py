@@ -37,7 +37,7 @@ class MailSink:
     """
 
     def __init__(self, *, logins: list[tuple[bytes, bytes]] | None = None, **options: Any) -> None:
-        """`options` are those of aiosmtpd's server; with `logins` nobody sends who has not logged in, and is noted there."""
+        """`options` are those of the server; with `logins` nobody sends who has not logged in, and is noted there."""
         self.port = 0
         self.got: list[Got] = []
         self.refusal = ""
