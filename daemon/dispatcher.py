@@ -195,7 +195,8 @@ class Dispatcher:
         wait = _FIRST_WAIT
         while not feeder.stopping:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(feeder.kick.wait(), _LOOK)
+                async with asyncio.timeout(_LOOK):  # not wait_for, which up to Python 3.11 may lose a cancellation
+                    await feeder.kick.wait()
             feeder.kick.clear()
             if not feeder.stopping:
                 await self._recording.wait()

@@ -107,7 +107,8 @@ class Housekeeper:
                 log.warning("the store cannot be used now: %s", error, extra={"action": "store_down"})
                 sleep, wait = wait, min(wait * 2, 10.0)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), sleep)
+                async with asyncio.timeout(sleep):  # not wait_for, which up to Python 3.11 may lose a cancellation
+                    await self._wake.wait()
             self._wake.clear()
 
     async def _round(self) -> float:

@@ -36,7 +36,7 @@ class ListenSettings:
     """What `[listen]` says, as far as sessions need it. Sizes are octets, times seconds.
 
     `idle` ends a connection on which no command comes, `data_time` one whose mail takes longer. `connections` are those
-    of all peers together, `connections_each` those of one IP address that is not trusted.
+    of all strangers together, and as many of those we know, `connections_each` those of one IP address that is strange.
     """
 
     sms_domain: str
@@ -81,6 +81,7 @@ class Listener:
         self._servers: list[asyncio.Server] = []
         self._sockets: list[str] = []
         self._sessions: set[Session] = set()
+        self._strangers: set[Session] = set()
         self._by_address: Counter[IPAddress] = Counter()
         self._taking: set[asyncio.Future[Taken]] = set()
         self._quiet = asyncio.Event()
@@ -153,14 +154,19 @@ class Listener:
         """Count a new connection; the reply to refuse it with, or empty."""
         self._sessions.add(session)
         address = session.peer.address
+        # Strangers may crowd out each other, not those we know.
+        known = bool(session.proofs) or address is None
+        if not known:
+            self._strangers.add(session)
+        crowd = len(self._sessions) - len(self._strangers) if known else len(self._strangers)
         if address is not None:
             self._by_address[address] += 1
         if self.draining:
             return "421 4.3.2 Going down, goodbye"
-        if len(self._sessions) > self.settings.connections:
+        if crowd > self.settings.connections:
             log.warning("too many connections", extra={"action": "too_many_connections", "peer": str(session.peer)})
             return "421 4.7.0 Too many connections, please try again later"
-        if session.proofs or address is None or self._by_address[address] <= self.settings.connections_each:
+        if known or address is None or self._by_address[address] <= self.settings.connections_each:
             return ""
         log.warning("too many connections of a peer", extra={"action": "too_many_connections", "peer": str(address)})
         return "421 4.7.0 Too many connections from your address, please try again later"
@@ -168,6 +174,7 @@ class Listener:
     def forget(self, session: Session) -> None:
         """A connection is gone."""
         self._sessions.discard(session)
+        self._strangers.discard(session)
         address = session.peer.address
         if address is not None:
             self._by_address[address] -= 1
@@ -223,7 +230,8 @@ class Listener:
         if self._sessions:
             self._quiet.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._quiet.wait(), seconds)
+                async with asyncio.timeout(seconds):
+                    await self._quiet.wait()
         for session in list(self._sessions):
             session.abort()
         if self._taking:

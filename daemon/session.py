@@ -135,7 +135,7 @@ class Session(SMTP):
         text = status.decode("ascii", "replace") if isinstance(status, bytes) else status
         code = text[:3]
         if code in _DEFAULT_STATUS and text[4:6] != "5.":
-            text = esmtp.reply(f"{code} {_DEFAULT_STATUS[code]}", text[4:])
+            text = esmtp.reply(f"{code} {_DEFAULT_STATUS[code]}", text[4:].removeprefix("Error: "))
         self._writer.write(text.encode("ascii", "replace") + b"\r\n")
         await self._writer.drain()
         if code in _FAULT_CODES:

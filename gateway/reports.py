@@ -149,7 +149,11 @@ def _report(
 
     Where no route carries e-mail the report stays owed: `check` says that one is missing.
     """
-    row = connection.execute(select(_message).where(_message.c.id == message)).one()
+    ours = _owed.c.message_id == message
+    row = connection.execute(select(_message).where(_message.c.id == message)).one_or_none()
+    if row is None:  # erased meanwhile
+        connection.execute(delete(_owed).where(ours))
+        return None
     route = office.mail_route(row.report_to)
     if route is None:
         return None
@@ -160,7 +164,6 @@ def _report(
             row.account_id, Origin.REPORT, about.to, about.title, f"report on message {message}", payload
         )
         _note_reported(connection, about, own_mail.queue(connection, identifiers, mail, route, now), now)
-    ours = _owed.c.message_id == message
     connection.execute(update(_owed).where(ours).values(delay=None) if delay else delete(_owed).where(ours))
     return route.name if about.told else None
 

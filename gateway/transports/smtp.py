@@ -53,6 +53,13 @@ def envelope_sender(payload: bytes) -> tuple[str, bytes]:
     return line[len(_RETURN_PATH) : -1].decode("utf-8"), message
 
 
+def _stop_if_cancelled() -> None:
+    """Raise the cancellation that aiosmtplib may have lost: its wait_for, up to Python 3.11, sometimes does."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class SmtpTransport:
     """`Transport` over SMTP; `binds` connections, one mail at a time on each."""
 
@@ -90,7 +97,8 @@ class SmtpTransport:
         """Take no more; what is on its way is waited for."""
         self._draining = True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
         while not self._queue.empty():
             self._settle(Outcome(self._queue.get_nowait().id, Result.UNSENT))
         self._hub.state(self._route.name, LinkState.STOPPED, "")
@@ -101,9 +109,8 @@ class SmtpTransport:
         wait = _FIRST_WAIT
         while True:
             try:
-                connection = await self._connect()
-                with contextlib.suppress(SMTPException, OSError):
-                    await connection.quit()
+                await self._part(await self._connect())
+                _stop_if_cancelled()
             except (SMTPException, OSError) as error:
                 self._say_down(error)
                 await asyncio.sleep(wait * (1 + self._random.random() / 5))
@@ -158,6 +165,7 @@ class SmtpTransport:
                     connection = None
                 else:
                     connection = await self._carry(connection, segment)
+                _stop_if_cancelled()
         finally:
             if connection is not None:
                 connection.close()
@@ -185,9 +193,11 @@ class SmtpTransport:
     async def _part(self, connection: aiosmtplib.SMTP | None) -> None:
         """Say goodbye."""
         if connection is not None and connection.is_connected:
-            with contextlib.suppress(SMTPException, OSError):
-                await connection.quit()
-            connection.close()
+            try:
+                with contextlib.suppress(SMTPException, OSError):
+                    await connection.quit()
+            finally:
+                connection.close()
 
     def _settle(self, outcome: Outcome) -> None:
         self._pending -= 1

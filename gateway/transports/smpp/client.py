@@ -465,7 +465,8 @@ class SmppTransport:
             )
             self._report()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(place.stop.wait(), wait)
+                async with asyncio.timeout(wait):  # not wait_for, which up to Python 3.11 may lose a cancellation
+                    await place.stop.wait()
 
     async def _one_link(self, place: _Place) -> Ending:
         link = Link(

@@ -84,14 +84,18 @@ class Daemon:
 
 @asynccontextmanager
 async def running(
-    folder: Path, template: Path, *, mail: bool = True, routes: Sequence[dict[str, Any]] = (), **listen: Any
+    folder: Path, template: Path, *, mail: int | bool = True, routes: Sequence[dict[str, Any]] = (), **listen: Any
 ) -> AsyncIterator[Daemon]:
-    """A whole daemon below `folder`, on a copy of the store `template`; `listen` are further keys of `[listen]`."""
+    """A whole daemon below `folder`, on a copy of the store `template`; `listen` are further keys of `[listen]`.
+
+    `mail` is the port its mails go to: by default its sink's, with False there is no route for them.
+    """
     store = folder / "tocsin.db"
     shutil.copy(template, store)
     async with Centre() as centre, MailSink() as sink:
         operator = {"name": "operator", "channels": ["sms"], "transport": "smpp", "host": "127.0.0.1"}
-        post = {"name": "post", "channels": ["email"], "transport": "smtp", "host": "127.0.0.1", "port": sink.port}
+        post = {"name": "post", "channels": ["email"], "transport": "smtp", "host": "127.0.0.1"}
+        port = sink.port if mail is True else mail
         config: dict[str, Any] = {
             "store": {"url": f"sqlite:///{store}"},
             "listen": {
@@ -104,7 +108,7 @@ async def running(
             },
             "route": [
                 {**operator, "port": centre.port, "sender": "32475000000", "not_prefixes": ["+1"]},
-                *([{**post, "sender": "tocsin@example.org"}] if mail else []),
+                *([{**post, "port": port, "sender": "tocsin@example.org"}] if mail else []),
                 *routes,
             ],
         }
