@@ -184,6 +184,13 @@ def _reports(connection: Connection, newest: int, told: Sequence[Report] | None)
         yield row.node, Report(row.kind, row.name, row.state, row.since, row.why, row.rate)
 
 
+def alive_nodes(connection: Connection) -> dict[int, str]:
+    """The nodes that are alive, as host:pid; looks only."""
+    oldest = clock(connection) - timedelta(seconds=LEASE)
+    rows = connection.execute(select(_node).where(_node.c.beat >= oldest))
+    return {row.id: f"{row.host}:{row.pid}" for row in rows}
+
+
 def backlog(connection: Connection) -> dict[str, int]:
     """How many segments of each route have not been answered for yet."""
     # What is always true of each partial index's first column: without it SQLite reads the whole table.
