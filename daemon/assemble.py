@@ -142,7 +142,14 @@ class House:
         if DISPATCH in self.roles:
             self.dispatcher = Dispatcher(self.store, self.board, node, self._make, now=self._now, look=self._look)
         self._housekeeper = Housekeeper(
-            self.store, self.board, node, self._beaten, self._work, self._office, now=self._now
+            self.store,
+            self.board,
+            node,
+            self._beaten,
+            self._work,
+            self._office,
+            lambda: self.config.store.keep,
+            now=self._now,
         )
         try:
             async with asyncio.TaskGroup() as group:

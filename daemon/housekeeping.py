@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete
 
 from daemon.board import Board
-from gateway import claims, expansion, forwarding, presence, reports, rerouting, settlement, unknown
+from filters.durations import Duration
+from gateway import claims, erasure, expansion, forwarding, presence, reports, rerouting, settlement, unknown
 from gateway.store import schema
 from gateway.store.engine import StoreError
 from gateway.store.store import Store
@@ -42,6 +44,7 @@ class Housekeeper:
         beaten: Callable[[float], None],
         ready: Callable[[Sequence[str] | None], None],
         office: Callable[[], reports.Office],
+        keep: Callable[[], Duration],
         *,
         now: Callable[[], datetime],
     ) -> None:
@@ -53,6 +56,7 @@ class Housekeeper:
         self._beaten = beaten
         self._ready = ready
         self._office = office
+        self._keep = keep
         self._now = now
         self._wake = asyncio.Event()
         self._reported = 0  # how far the last look at what is owed came
@@ -161,7 +165,21 @@ class Housekeeper:
             with contextlib.suppress(StoreError):
                 await self._store.run(self._forget_keys)
                 await self._store.run(forwarding.forget)
+                await self._erase(self._keep().before(self._now()))
             await asyncio.sleep(_SWEEP)
+
+    async def _erase(self, before: datetime) -> None:
+        await self._store.run(lambda connection: erasure.erase_strays(connection, before))
+        after: int | None = 0
+        count = 0
+        while after is not None:
+            step = await self._store.run(functools.partial(erasure.erase, before=before, after=after))
+            after = step.next
+            count += step.messages
+            await asyncio.sleep(0.05)  # the line goes on
+        if count:
+            extra = {"action": "erased", "count": count}
+            log.info("%d messages were older than is kept and were erased", count, extra=extra)
 
     def _forget_keys(self, connection: Connection) -> None:
         connection.execute(delete(schema.seen).where(schema.seen.c.created < self._now() - _KEYS))

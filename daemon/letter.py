@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.door import MailRecipient, MailRequest, Sender
 from filters.excerpt import Excerpt, excerpt
 from filters.mail import Mail
 from gateway.failure import RefusedError
+
+#: What Pigeonhole's notifications say where the script gives no text of its own; the subject has what there is to say.
+_STOCK = "Notification of new message."
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,10 @@ def read(octets: bytes) -> Letter:
     """Read a mail. Never raises for what it contains; takes a millisecond or less for an ordinary one."""
     mail = Mail.read(octets)
     digest = b"" if mail.message_id else hashlib.sha256(octets).digest()
-    return Letter(mail, excerpt(mail), digest)
+    words = excerpt(mail)
+    if mail.auto_submitted == "auto-notified" and words.text == _STOCK and words.subject:
+        words = replace(words, text="")
+    return Letter(mail, words, digest)
 
 
 def text_to_send(sender: Sender, words: Excerpt) -> str:

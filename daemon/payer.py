@@ -44,7 +44,9 @@ class Payer:
         """Who pays, as the envelope tells; None where only the mail may tell, `RefusedError` where nothing can."""
         address = paying_address(self._from, self._proofs)
         sender = await self._of_envelope(address)
-        if sender is not None or not self._from or self._proofs.relay:
+        # A trusted peer may bring a notification, which names its owner: Pigeonhole sends them all from one address.
+        later = self._proofs.relay or (self._proofs.trusted and self._proofs.account is None)
+        if sender is not None or not self._from or later:
             return sender
         raise RefusedError(self._unproven(address), smtp="550 5.7.1")
 

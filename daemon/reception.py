@@ -96,7 +96,7 @@ class Reception:
         if not isinstance(what, addresses.Number):
             self._wanted.append(_Wanted(what, path, options))
             return ""
-        # With a null reverse-path or from a relay, only the mail itself may tell whose it is.
+        # With a null reverse-path, from a relay, or in a notification, only the mail itself may tell whose it is.
         sender = await self._payer.early()
         resolved = await self._resolve(sender, what, path.written, options) if sender is not None else None
         self._wanted.append(_Wanted(what, path, options, sender, resolved))

@@ -34,6 +34,7 @@ _KEYWORD = re.compile(r"[A-Za-z-]+")
 _OWNER = re.compile(r";\s*owner-email\s*=\s*\"?\s*([^\s\";]+)", re.IGNORECASE)
 _BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
 _ROBOTS = frozenset({"mailer-daemon", "mail-daemon"})
+_NO_REPORTS = frozenset({"all", "ndr"})
 _REPLIES = ("x-autoreply", "x-autorespond", "x-autorespond-id", "x-mail-autoreply")
 
 T = TypeVar("T")
@@ -157,7 +158,7 @@ class Mail:
         """Whether no person wrote it just for these recipients: nothing may ever answer it (RFC 3834 section 2)."""
         if self.auto_submitted not in ("", "no") or self.precedence in _BULK or self.is_bounce or self.our_mark:
             return True
-        if self._first("return-path").replace(" ", "") == "<>":
+        if self._first("return-path").replace(" ", "") == "<>" or self._refuses_answers:
             return True
         return self.is_list or any(field.name in _REPLIES or field.name == "x-cron-env" for field in self.fields)
 
@@ -172,6 +173,11 @@ class Mail:
     def is_reply_by_machine(self) -> bool:
         """Whether it is an automatic answer: what must neither be carried nor answered."""
         return self.auto_submitted == "auto-replied" or any(field.name in _REPLIES for field in self.fields)
+
+    @property
+    def _refuses_answers(self) -> bool:
+        """X-Auto-Response-Suppress as Exchange and many monitors write it, where it concerns reports of failure."""
+        return not _NO_REPORTS.isdisjoint(self._first("x-auto-response-suppress").lower().replace(",", " ").split())
 
     def _first(self, name: str) -> str:
         return _Values(self.fields).first(name)

@@ -163,9 +163,8 @@ def status(connection: Connection, routes: Sequence[str] = (), *, told: Sequence
         state, since, why = report.state, report.since, report.why
         if told is None and silent > timedelta(seconds=LEASE):
             state, since = "down", row.beat
-            why = (
-                f"nothing was heard of it for {int(silent.total_seconds())} seconds: it was killed, or it cannot write to the store"
-            )
+            heard = f"nothing was heard of it for {int(silent.total_seconds())} seconds"
+            why = f"{heard}: it was killed, or it cannot write to the store"
         waiting = backlogs.get(report.name, 0) if report.kind == "route" else None
         lines.append(Status(report.kind, report.name, f"{row.host}:{row.pid}", state, since, why, waiting, report.rate))
     present = {line.name for line in lines if line.kind == "route"}

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from gateway import settlement
-from gateway.claims import UNKNOWN
+from gateway.claims import SUBMITTING, UNKNOWN
 from gateway.message import State, may_become
 from gateway.peer_ids import fold, folded_forms
 from gateway.store import schema
@@ -61,6 +61,8 @@ _UNKNOWN = (
     .order_by(_segment.c.id)
     .with_for_update()
 )
+#: Segments in flight to these numbers: their own receipt may overtake their answer.
+_IN_FLIGHT = select(*_COLUMNS).where(SUBMITTING, _segment.c.address.in_(bindparam("addresses", expanding=True)))
 _ORPHANS = (
     select(_receipt)
     .where(_receipt.c.segment_id.is_(None), _receipt.c.peer_key.in_(bindparam("keys", expanding=True)))
@@ -148,15 +150,19 @@ def same_number(ours: str, theirs: str) -> bool:
 
 
 def _unknown(connection: Connection, receipts: Iterable[Receipt]) -> list[Any]:
-    """Segments whose answer was lost, to the numbers these receipts speak of."""
+    """Segments whose answer was lost, to the numbers these receipts speak of, and those still in flight to the same."""
     addresses = {"+" + receipt.to.lstrip("+0") for receipt in receipts if receipt.to}
-    return list(connection.execute(_UNKNOWN, {"addresses": sorted(addresses)})) if addresses else []
+    if not addresses:
+        return []
+    lost = connection.execute(_UNKNOWN, {"addresses": sorted(addresses)}).all()
+    return [*lost, *connection.execute(_IN_FLIGHT, {"addresses": sorted(addresses)})] if lost else []
 
 
 def _told(receipt: Receipt, lost: Sequence[Any], book: settlement.Book) -> Any | None:
     """The segment whose answer was lost and that this receipt can only mean.
 
-    Its own reference decides where the SMS centre echoes it. Else number and submit date must fit, and fit one alone.
+    Its own reference decides where the SMS centre echoes it. Else number and submit date must fit, and fit one alone;
+    one that is still in flight counts, for a receipt may come before the answer it belongs to.
     """
     fitting = [
         row
@@ -167,7 +173,7 @@ def _told(receipt: Receipt, lost: Sequence[Any], book: settlement.Book) -> Any |
         fitting = [row for row in fitting if row.id & 0xFFFF == receipt.reference]
     else:
         fitting = [row for row in fitting if row.submitted and submitted_about(receipt.submitted, row.submitted)]
-    return fitting[0] if len(fitting) == 1 else None
+    return fitting[0] if len(fitting) == 1 and fitting[0].state == State.UNKNOWN else None
 
 
 def submitted_about(written: str, at: datetime) -> bool:

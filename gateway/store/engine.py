@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExceptionContext
@@ -94,6 +95,7 @@ def _postgresql(url: URL, connections: int) -> Engine:
         pool_timeout=BUSY,
         pool_use_lifo=True,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,  # texts and numbers have no place in tracebacks
         connect_args={
             "connect_timeout": 5,
             "application_name": "tocsin",
@@ -120,7 +122,7 @@ def _sqlite(url: URL) -> Engine:
             f"{file.as_uri()}?mode=rw", uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False
         )
 
-    engine = create_engine(url, poolclass=NullPool, creator=connect)
+    engine = create_engine(url, poolclass=NullPool, creator=connect, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def configure(dbapi: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -187,6 +189,15 @@ def _require_same_file(connection: Connection, file: Path) -> None:
         raise StoreError(f"the store's file {file} was moved away or replaced while it was open")
 
 
+def _forget_values(context: ExceptionContext) -> None:
+    """Keep the row itself out of the error's text, where PostgreSQL puts it as a detail: tracebacks are logged."""
+    original, wrapped = context.original_exception, context.sqlalchemy_exception
+    if isinstance(original, psycopg.Error) and original.diag.message_primary:
+        original.args = (original.diag.message_primary,)
+        if wrapped is not None:
+            wrapped.args = (f"({type(original).__module__}.{type(original).__name__}) {original}",)
+
+
 def _refuse_after_failure(engine: Engine) -> None:
     """Make a failed statement end its transaction for good, whoever swallows the error."""
 
@@ -197,6 +208,7 @@ def _refuse_after_failure(engine: Engine) -> None:
 
     @event.listens_for(engine, "handle_error")
     def remember(context: ExceptionContext) -> None:
+        _forget_values(context)
         connection = context.connection
         if connection is not None and not connection.closed and not connection.invalidated:
             connection.info["failed"] = type(context.original_exception).__name__

@@ -4,6 +4,9 @@ A segment's payload is a whole message (RFC 5322) whose first line is `Return-Pa
 brackets, empty for reports; that line is taken off before it is sent (RFC 5321 section 4.4 reserves it to the end of
 the way). A 4yz reply is transient, a 5yz permanent (section 4.2.1). Once the final dot is written and no answer comes,
 the outcome is unknown.
+
+With `tls`, the server speaks TLS from the first octet; else STARTTLS is used where it is offered. Its certificate is
+verified with `tls`, and where a password is sent; elsewhere plain text would have done as well (RFC 7435 section 3).
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import re
 import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,7 +33,12 @@ log = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 #: How many mails are taken for each connection: one on its way, one behind it.
 _DEPTH = 2
+#: Seconds after which a connection with nothing to carry is given up, and that the final dot may take to be answered
+#: (RFC 5321 section 4.5.3.2.6).
+_IDLE, _DIGEST = 5.0, 600.0
 _RETURN_PATH = b"Return-Path: <"
+#: What aiosmtplib would read an address out of, rather than refuse it.
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f<>]")
 
 
 class BrokenPayloadError(ValueError):
@@ -113,42 +122,72 @@ class SmtpTransport:
         self._hub.state(self._route.name, LinkState.DOWN, f"the mail server at {where} cannot be used: {error}")
 
     async def _connect(self) -> aiosmtplib.SMTP:
+        route = self._route
+        secret = route.password or None
+        context = ssl.create_default_context()
+        if not (route.tls or secret):
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = aiosmtplib.SMTP(
-            hostname=self._route.host,
-            port=self._route.port,
-            use_tls=self._route.tls,
-            start_tls=False if self._route.tls else None,  # None: where it is offered
-            tls_context=ssl.create_default_context(),
-            timeout=self._route.response_timeout,
+            hostname=route.host,
+            port=route.port,
+            username=route.system_id if secret else None,
+            password=secret,
+            use_tls=route.tls,
+            start_tls=False if route.tls else (True if secret else None),  # None: where it is offered
+            tls_context=context,
+            timeout=route.response_timeout,
         )
-        await connection.connect()
+        try:
+            await connection.connect()
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     # Mails ------------------------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
         connection: aiosmtplib.SMTP | None = None
-        while True:
-            segment = await self._queue.get()
-            settled = False
-            try:
-                if connection is None or not connection.is_connected:
-                    connection = await self._connect()
-                outcome = await self._send(connection, segment)
-                settled = True
-                self._settle(outcome)
-            except (SMTPException, OSError) as error:
-                # Not yet at the final dot: certainly not taken.
-                if connection is not None:
-                    connection.close()
-                connection = None
-                settled = True
-                self._settle(Outcome(segment.id, Result.UNSENT, detail=str(error)))
-                self._say_down(error)
-                self._broken.set()
-            finally:
-                if not settled:  # cancelled in the middle
-                    self._settle(Outcome(segment.id, Result.UNKNOWN, detail="stopped in the middle"))
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(_IDLE if connection is not None else None):
+                        segment = await self._queue.get()
+                except TimeoutError:
+                    await self._part(connection)
+                    connection = None
+                else:
+                    connection = await self._carry(connection, segment)
+        finally:
+            if connection is not None:
+                connection.close()
+
+    async def _carry(self, connection: aiosmtplib.SMTP | None, segment: Claimed) -> aiosmtplib.SMTP | None:
+        """Send one mail and settle it; the connection, where it can be used again."""
+        outcome = Outcome(segment.id, Result.UNSENT, detail="stopped before it was sent")
+        try:
+            if connection is None or not connection.is_connected:
+                connection = await self._connect()
+            outcome = Outcome(segment.id, Result.UNKNOWN, detail="stopped in the middle")
+            outcome = await self._send(connection, segment)
+        except (SMTPException, OSError) as error:
+            # Not yet at the final dot: certainly not taken.
+            if connection is not None:
+                connection.close()
+            connection = None
+            outcome = Outcome(segment.id, Result.UNSENT, detail=str(error))
+            self._say_down(error)
+            self._broken.set()
+        finally:
+            self._settle(outcome)
+        return connection
+
+    async def _part(self, connection: aiosmtplib.SMTP | None) -> None:
+        """Say goodbye."""
+        if connection is not None and connection.is_connected:
+            with contextlib.suppress(SMTPException, OSError):
+                await connection.quit()
+            connection.close()
 
     def _settle(self, outcome: Outcome) -> None:
         self._pending -= 1
@@ -161,6 +200,8 @@ class SmtpTransport:
         written = datetime.now(UTC)
         try:
             sender, message = envelope_sender(segment.payload)
+            if _UNWRITABLE.search(sender + segment.to):
+                raise ValueError("a control character or an angle bracket in an address")
             utf8 = not (sender + segment.to).isascii()
             options = ["SMTPUTF8"] if utf8 and connection.supports_extension("smtputf8") else []
             if connection.supports_extension("8bitmime"):
@@ -169,18 +210,21 @@ class SmtpTransport:
             await connection.mail(sender, options=options, encoding=encoding)
             await connection.rcpt(segment.to, encoding=encoding)
         except SMTPResponseException as error:
-            with contextlib.suppress(SMTPException):
+            with contextlib.suppress(SMTPException, OSError):
                 await connection.rset()
             return self._refused(segment, error, written)
         except BrokenPayloadError as error:
             return Outcome(
                 segment.id, Result.PERMANENT, text="a defect: the mail was not made right", detail=str(error)
             )
+        except ValueError as error:
+            text = f"{segment.to!r} cannot be written in a mail"
+            return Outcome(segment.id, Result.PERMANENT, text=text, detail=str(error))
         try:
-            response = await connection.data(message)
-        except SMTPResponseException as error:
-            return self._refused(segment, error, written)
+            response = await connection.data(message, timeout=_DIGEST)
         except (SMTPException, OSError) as error:
+            if isinstance(error, SMTPResponseException) and 400 <= error.code < 600:
+                return self._refused(segment, error, written)
             connection.close()
             return Outcome(
                 segment.id, Result.UNKNOWN, detail=f"the connection was lost after DATA: {error}", written=written

@@ -183,8 +183,8 @@ def _databases(folder: Path, only: str | None, console: Console) -> Iterator[dic
             own = folder / "postgresql"
             own.mkdir()
             cluster = Cluster(own, binaries, durable=True)
+            stack.callback(cluster.close)
             cluster.start()
-            stack.callback(cluster.stop)
             found["PostgreSQL"] = Bench(stack.enter_context(_store(cluster.url(cluster.create()))))
         yield found
 

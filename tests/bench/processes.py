@@ -37,6 +37,7 @@ url = "{store}"
 smtp = "127.0.0.1:{smtp}"
 sms_domain = "sms.example.org"
 trusted_networks = ["127.0.0.1"]
+max_size = {max_size}
 [[route]]
 name = "sink"
 channels = ["sms"]
@@ -103,7 +104,9 @@ def _wait(ask: Any, *, patience: float = 20.0, pause: float = 0.02) -> Any:
 
 
 @contextlib.contextmanager
-def tocsin(smpp: int, *, store: str = "", window: int = 50, receipts: bool = False) -> Iterator[tuple[int, int]]:
+def tocsin(
+    smpp: int, *, store: str = "", window: int = 50, receipts: bool = False, max_size: int = 10_485_760
+) -> Iterator[tuple[int, int]]:
     """The daemon on a store of its own with `ACCOUNTS` rich accounts; its pid and its SMTP port."""
     place = Path(tempfile.mkdtemp(prefix="tocsin-bench-"))
     try:
@@ -111,6 +114,7 @@ def tocsin(smpp: int, *, store: str = "", window: int = 50, receipts: bool = Fal
         path = place / "tocsin.toml"
         url = store or f"sqlite:///{place / 'tocsin.db'}"
         values = {"store": url, "smtp": smtp, "smpp": smpp, "window": window, "receipts": str(receipts).lower()}
+        values["max_size"] = max_size
         path.write_text(_CONFIG.format(**values))
         _people(path)
         with _notified(place) as (address, ready):

@@ -123,7 +123,7 @@ async def test_a_verdict_comes_by_mail(serve: SERVE, books: Books, database: str
         code, words = await asyncio.to_thread(send, daemon.smtp, asked, "verdict@sms.example.org")
         assert (code, words[:16]) == (250, "2.0.0 queued as ")
         [mail] = await sink.wait(1)
-        assert (mail.sender, mail.recipients) == ("<>", ("jean@example.org",))
+        assert (mail.sender, mail.recipients) == ("", ("jean@example.org",))
         assert "which speaks for example.org" in mail.message.get_content()
         assert await daemon.stop() == 0
     [told] = texts(database, "verdict")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Any, Self
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,33 @@ class MailSink:
     `refusal` is the reply to every RCPT while it is not empty; `refused` counts them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, logins: list[tuple[bytes, bytes]] | None = None, **options: Any) -> None:
+        """`options` are those of the server; with `logins` nobody sends who has not logged in, and is noted there."""
         self.port = 0
         self.got: list[Got] = []
         self.refusal = ""
         self.refused = 0
         self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
+        self._options = options
+        if logins is not None:
+            self._options |= {"authenticator": self._note(logins), "auth_required": True}
+
+    @staticmethod
+    def _note(logins: list[tuple[bytes, bytes]]) -> Callable[..., AuthResult]:
+        def authenticate(server: object, session: object, envelope: object, mechanism: str, data: Any) -> AuthResult:
+            logins.append((data.login, data.password))
+            return AuthResult(success=True)
+
+        return authenticate
 
     async def __aenter__(self) -> Self:
         logging.getLogger("mail.log").setLevel(logging.ERROR)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: SMTP(self, hostname="sink.example.org", enable_SMTPUTF8=True, loop=loop), "127.0.0.1", 0
+            lambda: SMTP(self, hostname="sink.example.org", enable_SMTPUTF8=True, loop=loop, **self._options),
+            "127.0.0.1",
+            0,
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self

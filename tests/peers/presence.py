@@ -25,12 +25,19 @@ def _postgresql() -> bool:
     return any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or shutil.which("initdb") is not None
 
 
+def _dovecot() -> bool:
+    # It changes to its users, too.
+    sieve = any(Path("/usr/lib").glob("dovecot/modules/lib90_sieve_plugin.so"))
+    return sieve and shutil.which("dovecot", path=_EVERYWHERE) is not None and os.geteuid() == 0
+
+
 def _postfix() -> bool:
     # It changes to its own users, which only root may.
     return shutil.which("postfix", path=_EVERYWHERE) is not None and os.geteuid() == 0
 
 
 PEERS: Mapping[str, Callable[[], bool]] = {
+    "dovecot": _dovecot,
     "node-smpp": lambda: shutil.which("node") is not None and NODE_SMPP.is_dir(),
     "postfix": _postfix,
     "postgresql": _postgresql,

@@ -1,7 +1,7 @@
 """A fuzzer for the mail view: any octets must be read without an exception, in bounded time, into harmless strings.
 
-Needs atheris (`pip install atheris`), which the suite does not: what it found lies in `corpus/`, and `test_found.py`
-reads all of it at every run. For five minutes, from the root of the checkout:
+Needs atheris (the dependency group `fuzz`), which the suite does not: what it found lies in `corpus/`, and
+`test_found.py` reads all of it at every run. For five minutes, from the root of the checkout:
 
     nice python tests/filters/fuzz/fuzz_mail.py -max_total_time=300 -max_len=8192 -timeout=2 FOLDER CORPUS
 

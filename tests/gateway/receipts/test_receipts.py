@@ -172,6 +172,18 @@ async def test_a_lost_answer_is_not_guessed_where_two_fit(store: Store, send: Se
     assert [await state_of(store, segment) for segment in segments] == [State.UNKNOWN] * 2
 
 
+async def test_a_receipt_that_overtakes_its_answer_is_not_taken_for_that_of_a_lost_one(
+    store: Store, send: Send
+) -> None:
+    (lost,) = await send("one")
+    await settle(store, lost, Result.UNKNOWN)
+    (in_flight,) = await send("two")
+    assert await receive(store, "abc", submitted="2611231200") is None
+    assert await state_of(store, lost) == State.UNKNOWN
+    await settle(store, in_flight, peer_id="abc")
+    assert await state_of(store, in_flight) == State.DELIVERED
+
+
 async def test_its_own_reference_tells_which_of_two(store: Store, send: Send) -> None:
     segments = [(await send(text))[0] for text in ("one", "two")]
     for segment in segments:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -113,6 +114,17 @@ async def test_a_database_error_is_a_store_error_in_one_plain_sentence(store: St
     assert "INSERT" not in str(caught.value)
     await store.run(add("silver"))
     assert await store.read(names) == ["gold", "silver"]
+
+
+async def test_no_traceback_tells_what_was_to_be_stored(store: Store) -> None:
+    row = {"id": 1, "account_id": 1, "origin": "mail", "created": None, "text": "a confidence", "recipients": 1}
+    values = {**row, "expires": None, "report_to": "ann@example.org"}
+    with pytest.raises(StoreError) as caught:
+        await store.run(lambda connection: connection.execute(insert(schema.message), values))
+    everything = "".join(traceback.format_exception(caught.value))
+    assert "INSERT INTO message" in everything
+    assert "a confidence" not in everything
+    assert "ann@example.org" not in everything
 
 
 @pytest.mark.parametrize("nested", [False, True], ids=["plain", "savepoint"])
