@@ -34,7 +34,7 @@ async def send(daemon: DaemonProcess, count: int, seed: int = 1) -> Senders:
     """So many mails, all taken."""
     senders = Senders(daemon.smtp)
     senders.left += islice(mails(random.Random(seed), PAYERS), count)
-    assert await senders.pour()
+    assert await senders.pour(), (senders.refused, daemon.said())
     return senders
 
 
