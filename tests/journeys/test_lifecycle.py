@@ -34,7 +34,7 @@ async def send(daemon: DaemonProcess, count: int, seed: int = 1) -> Senders:
     """So many mails, all taken."""
     senders = Senders(daemon.smtp)
     senders.left += islice(mails(random.Random(seed), PAYERS), count)
-    assert await senders.pour()
+    assert await senders.pour(), (senders.refused, daemon.said())
     return senders
 
 
@@ -175,7 +175,8 @@ async def test_two_daemons_share_the_work_and_the_one_that_dies_leaves_no_double
     serve: Serve, centre: NodeSmpp, books: Books
 ) -> None:
     await centre.order("set", delay=5)
-    daemons = [serve([operator(centre.port, on_unknown="park", unknown_wait="PT1S", window=10)]) for _ in range(2)]
+    route = operator(centre.port, on_unknown="park", unknown_wait="PT1S", window=10, binds=2)
+    daemons = [serve([route]) for _ in range(2)]
     for daemon in daemons:
         daemon.config["log"]["level"] = "info"
         await daemon.start()

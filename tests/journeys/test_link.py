@@ -38,7 +38,7 @@ async def test_what_the_centre_got_is_shown_delivered_and_nothing_comes_twice(
             await until_says(books, "cannot reach 127.0.0.1")
             await centre.order("listen")
         elif n == 5:
-            await centre.order("set", throttle=12)
+            await centre.order("set", rate=100)  # what is more a second is throttled
         else:
             centre.tell("drop")
     assert await pouring
