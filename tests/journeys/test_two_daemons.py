@@ -179,8 +179,8 @@ async def test_a_frozen_daemon_that_wakes_after_its_lease_writes_nothing_late(
     os.kill(frozen.pid, signal.SIGSTOP)
     try:
         before = frozenset(one.key for one in centre.got if one.client in centre.clients[:1])
-        await until(lambda: len(centre.clients) == 2, 15)
-        await centre.until(lambda: any(one.client == centre.clients[1] for one in centre.got), 10)
+        await until(lambda: len(centre.clients) == 2, 30)
+        await centre.until(lambda: any(one.client == centre.clients[1] for one in centre.got), 30)
     finally:
         woken = time.monotonic_ns()
         os.kill(frozen.pid, signal.SIGCONT)

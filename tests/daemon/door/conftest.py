@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,12 +15,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from daemon.assemble import House, open_store
-from daemon.config import load
+from daemon.assemble import House
 from gateway import accounts, credit, story
 from gateway.transports.smpp.centre import Centre
 from tests.daemon.listener.conftest import Wire
-from tests.peers.daemon_process import toml
+from tests.peers.houses import house
 from tests.peers.mail_sink import MailSink
 
 #: Who has an account: the addresses he sends from, his settings, his units.
@@ -84,14 +82,6 @@ class Daemon:
         return [taken.text for taken in self.centre.received if taken.to == number]
 
 
-def free_port() -> int:
-    """A port nobody has on loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @asynccontextmanager
 async def running(
     folder: Path, template: Path, *, mail: bool = True, routes: Sequence[dict[str, Any]] = (), **listen: Any
@@ -118,23 +108,8 @@ async def running(
                 *routes,
             ],
         }
-        path = folder / "tocsin.toml"
-        path.write_text(toml(config))
-        loaded = load(path)
-        opened = open_store(loaded)
-        await opened.run(people)
-        house = House(loaded, opened)
-        task = asyncio.create_task(house.run())
-        ready = asyncio.create_task(house.ready.wait())
-        try:
-            await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                task.result()
-            yield Daemon(house, centre, sink, store)
-        finally:
-            ready.cancel()
-            house.stop()
-            await task
+        async with house(folder / "tocsin.toml", config, opened=lambda opened: opened.run_now(people)) as one:
+            yield Daemon(one, centre, sink, store)
 
 
 @pytest.fixture(scope="session")
