@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,15 +20,7 @@ from gateway import verbs
 from gateway.store import migrate
 from gateway.store.engine import open_engine, parse_url
 from gateway.store.store import Store
-
-
-def absent(peer: str) -> NoReturn:
-    """This test's peer is not here: a skip by name, and a failure where it was promised (CI)."""
-    reason = f"{peer} is absent: make peers installs it"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
+from tests.peers.presence import absent
 
 # A PostgreSQL cluster of this run's own -------------------------------------------------------------------------------
 

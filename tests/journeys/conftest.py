@@ -13,6 +13,8 @@ from tests.peers.node_smpp import NodeSmpp
 from tests.peers.postfix import Postfix
 from tests.peers.presence import require
 
+pytest.register_assert_rewrite("tests.peers.kill_rounds")
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("peer"):
