@@ -138,6 +138,21 @@ async def test_ten_thousand_recipients_are_a_thousand_a_mail(daemon: Daemon, cli
     assert message["recipients"] == 1000
 
 
+async def test_ten_thousand_recipients_are_taken_at_once_where_that_is_allowed(daemon: Daemon) -> None:
+    set_up(daemon, max_recipients=10_000)
+    client = await Client.to(daemon.lmtp)
+    commands = [f"RCPT TO:<+32475{n:06}@sms.example.org>\r\n" for n in range(10_000)]
+    client.wire.write(f"MAIL FROM:<jean@example.org>\r\n{''.join(commands)}DATA\r\n".encode())
+    assert {(await client.wire.reply())[:3] for _ in range(10_002)} == {"250", "354"}
+    client.wire.write(b"Subject: s\r\n\r\nhello\r\n.\r\n")
+    (answer,) = {await client.wire.reply() for _ in range(10_000)}
+    assert answer.startswith("250 2.0.0 queued as ")
+    assert (await daemon.show(answer))["recipients"] == 10_000
+    (refused,) = await client.send(mail("one more", Message_ID="<more@example.org>"), TO)
+    assert refused.startswith("552 5.2.2 not enough credit: 1 unit needed, 0 left")
+    await client.close()
+
+
 async def test_a_stranger_tries_few_recipients(daemon: Daemon) -> None:
     set_up(daemon, trusted_networks=Networks())
     client = await Client.to(daemon.smtp)

@@ -97,3 +97,17 @@ async def test_what_cannot_be_asked_is_refused(client: Client, command: str, rep
     if command.startswith("RCPT"):
         await client.wire.say("MAIL FROM:<jean@example.org>")
     assert (await client.wire.say(command)).startswith(reply)
+
+
+async def test_automatic_mail_is_not_answered_and_its_failure_is_in_its_story(daemon: Daemon, client: Client) -> None:
+    daemon.centre.answer_with(NO_SUCH_NUMBER, 2)
+    octets = mail(Auto_Submitted="auto-generated", Message_ID="<cron@example.org>")
+    (reply,) = await client.send(octets, f"<{A}@sms.example.org> NOTIFY=SUCCESS,FAILURE,DELAY")
+    told = await daemon.settled(reply)
+    assert told["state"] == "failed"
+    await client.send(mail("by hand", Message_ID="<hand@example.org>"), f"{B}@sms.example.org")
+    (got,) = await daemon.sink.wait(1)  # reports are made in the order of the messages they speak of
+    assert [one["Final-Recipient"] for one in blocks(got.message)[1:]] == [f"rfc822; {B[1:]}@sms.example.org"]
+    words = [moment["what"] for moment in (await daemon.show(reply))["timeline"]]
+    assert {"failed", "returned"} <= set(words)
+    assert "reported" not in words
