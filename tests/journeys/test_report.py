@@ -25,7 +25,7 @@ NO_SUCH_NUMBER, EXPIRED = 0x0B, 0x62
 def post(sink: MailSink) -> dict[str, object]:
     """The next mail server, as a route."""
     where = {"host": "127.0.0.1", "port": sink.port, "sender": "tocsin@sms.example.org"}
-    return {"name": "post", "channels": ["email"], "transport": "smtp", **where}
+    return {"name": "post", "channels": ["email"], "transport": "smtp", "unknown_wait": "PT1S", **where}
 
 
 def read(octets: bytes) -> EmailMessage:
