@@ -15,7 +15,6 @@ from typing import Any
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -148,7 +147,7 @@ def _histogram(name: str, about: str, values: Mapping[Any, Histogram], *labels: 
         below, buckets = 0, []
         for bound, count in zip((*one.bounds, float("inf")), one.counts, strict=True):
             below += count
-            buckets.append((floatToGoString(bound), float(below)))
+            buckets.append(("+Inf" if bound == float("inf") else str(bound), float(below)))
         family.add_metric(key, buckets, one.total)
     return family
 
