@@ -45,6 +45,10 @@ class Member:
     rider: Callable[[Any], None] | None = None
 
 
+#: Is told of every set after its commit, on the event loop: its members, their results, and how many seconds it took.
+Observe = Callable[[Sequence[Member], Sequence[Any], float], None]
+
+
 class Lane:
     """Verbs that share their sets, run in their order within a set, one set after the other."""
 
@@ -54,9 +58,11 @@ class Lane:
         self._verbs = dict(verbs)
         self._order = {name: place for place, name in enumerate(verbs)}
         self._threads = threads
+        self.observe: Observe = lambda members, results, seconds: None
         self._gathered: list[Member] = []
         self._rides: dict[tuple[str, str], Ride] = {}
         self._busy = False
+        self._began = 0.0
         self._timer: asyncio.Handle | None = None
         self._due = math.inf
         self._idle: asyncio.Future[None] | None = None
@@ -104,7 +110,7 @@ class Lane:
             some = [member.argument for member in members if member.verb == verb]
             members += [Member(other, argument, None, rider) for argument, rider in (ride(some) if some else ())]
         members.sort(key=lambda member: self._order[member.verb])
-        self._busy = True
+        self._busy, self._began = True, time.perf_counter()
         try:
             self._threads.submit(self._carry, loop, members)
         except RuntimeError as error:  # the threads are shut down
@@ -124,12 +130,14 @@ class Lane:
 
     def _carried(self, loop: asyncio.AbstractEventLoop, members: list[Member], results: Sequence[Any]) -> None:
         self._busy = False
+        seconds = time.perf_counter() - self._began
         for member, result in zip(members, results, strict=True):
             if member.rider is not None:
                 member.rider(result)
         if self._gathered:
             self._begin(loop)
         _answer(members, results)
+        self.observe(members, results, seconds)
         if not self._busy and not self._gathered and self._idle is not None:
             self._idle.set_result(None)
             self._idle = None

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gateway.store.engine import is_sqlite, reads
 from gateway.store.errors import StoreError, StoreLostError, explain, is_lost, is_the_stores, may_rerun
 from gateway.store.identifiers import Identifiers
-from gateway.store.sets import Lane, Ride, Verb
+from gateway.store.sets import Lane, Observe, Ride, Verb
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -164,6 +164,11 @@ class Store:
         if together:
             self._lanes[verb].ride(verb, other, ride)
         return together
+
+    def observe(self, observe: Observe) -> None:
+        """Have every set told to this one."""
+        for lane in self._lanes.values():
+            lane.observe = observe
 
     # The end ----------------------------------------------------------------------------------------------------------
 
