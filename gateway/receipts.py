@@ -64,7 +64,9 @@ _UNKNOWN = hot.Statement(
 _IN_FLIGHT = hot.Statement(
     select(*_COLUMNS).where(SUBMITTING, _segment.c.address.in_(bindparam("addresses", expanding=True)))
 )
-_ANY_ORPHAN = hot.Statement(select(_receipt.c.peer_key).where(_receipt.c.segment_id.is_(None)).limit(literal_column("1")))
+_ANY_ORPHAN = hot.Statement(
+    select(_receipt.c.peer_key).where(_receipt.c.segment_id.is_(None)).limit(literal_column("1"))
+)
 _ORPHANS = hot.Statement(
     select(_receipt)
     .where(_receipt.c.segment_id.is_(None), _receipt.c.peer_key.in_(bindparam("keys", expanding=True)))
