@@ -103,6 +103,13 @@ def _changed(known: Contact, entry: Entry) -> Entry | None:
         telephones = tuple(contacts.once([*known.numbers, *telephones]))
         boxes = tuple(contacts.once([*known.addresses, *boxes]))
         card = known.card or card
-    as_it_was = (known.name, known.numbers, known.addresses, known.card)
     name = entry.name if entry.uid == known.uid else known.name
-    return None if (name, telephones, boxes, card) == as_it_was else Entry(name, telephones, boxes, known.uid, card)
+    changed = Entry(name, telephones, boxes, known.uid, card)
+    was = Entry(known.name, known.numbers, known.addresses, known.uid, known.card)
+    return None if _essence(changed) == _essence(was) else changed
+
+
+def _essence(entry: Entry) -> tuple[object, ...]:
+    """What makes a difference: not how a number happens to be written."""
+    telephones = [(one.kind, one.identity) for one in entry.numbers]
+    return entry.name, telephones, list(entry.addresses), entry.card
