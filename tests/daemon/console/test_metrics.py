@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import httpx
@@ -11,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.store.errors import StoreError
 from tests.daemon.console.conftest import MESSAGES, Console, failing, is_problem, running
+from tests.peers.daemon_process import until
 
 WELL = {"sms": ["+32475123456"], "text": "Dinner at eight?"}
 
@@ -34,8 +34,8 @@ async def test_what_happened_is_counted(console: Console, ann: httpx.AsyncClient
     for n in range(3):
         told = (await ann.post(MESSAGES, json={**WELL, "text": f"{n}"})).json()
         await console.settled(ann, told["id"])
-    while (await ann.get(f"{MESSAGES}/{told['id']}")).json()["state"] != "delivered":
-        await asyncio.sleep(0.02)
+    measures = console.house.measures
+    await until(lambda: measures.receipts["operator", "delivered"] == 3)
     is_problem(await ann.post(MESSAGES, json={}), 422)
     await ann.get("/nothing")
     await console.house.measures.look(console.house.store)
@@ -83,8 +83,8 @@ async def test_what_fails_is_counted(console: Console, ann: httpx.AsyncClient) -
     assert of(found, "tocsin_http_requests_total", path=MESSAGES, status="503") == 1
 
 
-async def test_other_networks_may_not_read_it(tmp_path: Path, _migrated_file: Path) -> None:
-    async with running(tmp_path, _migrated_file, metrics_networks=["192.0.2.0/24"]) as console:
+async def test_other_networks_may_not_read_it(tmp_path: Path, template: Path) -> None:
+    async with running(tmp_path, template, metrics_networks=["192.0.2.0/24"]) as console:
         is_problem(await console.client(None).get("/metrics"), 403)
 
 
@@ -104,12 +104,12 @@ async def test_a_proxy_does_not_lend_its_address(console: Console, name: str, va
     assert answer.status_code == status
 
 
-async def test_two_houses_count_apart(tmp_path: Path, _migrated_file: Path) -> None:
+async def test_two_houses_count_apart(tmp_path: Path, template: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     async with (
-        running(tmp_path / "one", _migrated_file) as one,
-        running(tmp_path / "two", _migrated_file) as two,
+        running(tmp_path / "one", template) as one,
+        running(tmp_path / "two", template) as two,
     ):
         assert (await one.client().post(MESSAGES, json=WELL)).status_code == 202
         told = read(await two.client().get("/metrics"))
