@@ -66,12 +66,18 @@ class Application:
             status, template = await self._route(scope, receive, send, request)
         if status:
             self._meter.request(template, status, time.perf_counter() - began)
+        if status >= 400 and log.isEnabledFor(logging.INFO):
+            facts = {"request": request, "status": status, "path": template}
+            log.info("a request was refused", extra={"action": "request_refused", **facts})
 
     async def _submit(self, scope: Any, receive: Any, send: Any, request: str) -> int:
         fields: Sequence[tuple[bytes, bytes]]
         try:
             answer = await self._api.submit(scope["headers"], receive)
             status, body = 202, json.dumps(answer).encode()
+            if log.isEnabledFor(logging.INFO):
+                facts = {"request": request, "message_id": answer["id"]}
+                log.info("a message was taken", extra={"action": "message_taken", **facts})
             fields = (
                 (b"location", f"{MESSAGES}/{answer['id']}".encode()),
                 _JSON,

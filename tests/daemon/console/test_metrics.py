@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import httpx
@@ -114,3 +116,41 @@ async def test_two_houses_count_apart(tmp_path: Path, template: Path) -> None:
         assert (await one.client().post(MESSAGES, json=WELL)).status_code == 202
         told = read(await two.client().get("/metrics"))
         assert ("tocsin_messages_accepted_total", frozenset({("origin", "api")})) not in told
+
+
+# What is told of them -------------------------------------------------------------------------------------------------
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+_NAMES = re.compile(r"\b(?:tocsin|process)_[a-z_]+")
+
+
+def families(answer: httpx.Response) -> set[str]:
+    """The names of the families, counters with their ending."""
+    kinds = re.findall(r"^# TYPE (\S+) \S+$", answer.text, re.MULTILINE)
+    return set(kinds)
+
+
+async def test_the_page_tells_of_every_metric_and_of_no_other(console: Console, ann: httpx.AsyncClient) -> None:
+    told = set(re.findall(r"`((?:tocsin|process)_[a-z_]+)`", (DOCS / "metrics.md").read_text()))
+    assert told == families(await ann.get("/metrics"))
+
+
+async def test_the_dashboard_asks_for_metrics_that_exist(console: Console, ann: httpx.AsyncClient) -> None:
+    dashboard = json.loads((DOCS / "grafana.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked += [one["query"]["query"] for one in dashboard["templating"]["list"] if one["type"] == "query"]
+    found = families(await ann.get("/metrics"))
+    for expression in asked:
+        names = _NAMES.findall(expression)
+        assert names, expression
+        for name in names:
+            assert name in found or re.sub("_(bucket|sum|count)$", "", name) in found, name
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+async def test_names_carry_their_units(ann: httpx.AsyncClient) -> None:
+    answer = await ann.get("/metrics")
+    for name, kind in re.findall(r"^# TYPE (tocsin_\S+) (\S+)$", answer.text, re.MULTILINE):
+        assert name.endswith("_total") == (kind == "counter"), name
+        if kind == "histogram":
+            assert name.endswith(("_seconds", "_members")), name
