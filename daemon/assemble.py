@@ -30,6 +30,7 @@ from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
 from gateway.store.engine import is_sqlite, open_engine, parse_url
+from gateway.store.errors import StoreError
 from gateway.store.store import Store
 from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
@@ -114,6 +115,7 @@ class House:
         self.store = store
         self.board = Board(now)
         self.measures = Measures()
+        store.observe(self.measures.committed)
         self.roles = frozenset(roles)
         self._sockets = sockets or {}
         self._now = now
@@ -166,6 +168,7 @@ class House:
                 background = [
                     group.create_task(self._housekeeper.beat(), name="beat"),
                     group.create_task(self._housekeeper.sweep(), name="sweep"),
+                    group.create_task(self._measure(), name="measures"),
                 ]
                 if self.dispatcher is not None:
                     background += [
@@ -225,6 +228,8 @@ class House:
             self._work,
             self._hinders,
             self.measures,
+            self.board,
+            lambda: self.dispatcher,
             roles=sorted(self.roles),
             now=self._now,
         )
@@ -242,6 +247,13 @@ class House:
             return [f"nothing could be written to the store for {silent:.0f} seconds"]
         store = self.board.get("store", "store")
         return [store.why] if store is not None and store.state == "down" else []
+
+    async def _measure(self) -> None:
+        """See how long messages waited until they were claimed, until cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            with contextlib.suppress(StoreError):
+                await self.measures.look(self.store)
 
     def _beaten(self, at: float) -> None:
         self._beat = at

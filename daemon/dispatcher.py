@@ -121,6 +121,11 @@ class Dispatcher:
         """The routes that are fed."""
         return {name: feeder.route for name, feeder in self._feeders.items()}
 
+    @property
+    def transports(self) -> Mapping[str, Transport]:
+        """What carries each of them."""
+        return {name: feeder.transport for name, feeder in self._feeders.items()}
+
     def start(self, group: asyncio.TaskGroup, routes: Sequence[Route]) -> None:
         """Begin to feed these routes; their tasks belong to the group."""
         for route in routes:

@@ -28,7 +28,8 @@ from daemon.console.problems import ProblemError
 log = logging.getLogger(__name__)
 
 _JSON = (b"content-type", b"application/json")
-_OTHER = "other"
+#: The template of every path that has none: strangers may ask for any.
+OTHER = "other"
 #: Sentences for what Starlette refuses by itself.
 _REFUSED = {404: "there is nothing at this address", 405: "this address does not know this method"}
 
@@ -106,7 +107,7 @@ class Application:
             _log_defect(request)
             if not status:
                 raise
-        return status, scope["state"].get("template", _OTHER)
+        return status, scope["state"].get("template", OTHER)
 
 
 def _log_defect(request: str) -> None:

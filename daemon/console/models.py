@@ -32,10 +32,12 @@ class Model(BaseModel):
 class MessageWanted(Model):
     """A message to send."""
 
-    sms: Several = Field(default=[], description="Numbers that are to get an SMS.", examples=[["+32475123456"]])
-    email: Several = Field(default=[], description="Addresses that are to get an e-mail.")
-    fax: Several = Field(default=[], description="Numbers that are to get a fax.")
-    lists: Several = Field(default=[], description="Names of the account's lists.")
+    sms: Several = Field(
+        default_factory=list, description="Numbers that are to get an SMS.", examples=[["+32475123456"]]
+    )
+    email: Several = Field(default_factory=list, description="Addresses that are to get an e-mail.")
+    fax: Several = Field(default_factory=list, description="Numbers that are to get a fax.")
+    lists: Several = Field(default_factory=list, description="Names of the account's lists.")
     subject: str = Field(default="", max_length=LONGEST_SUBJECT, description="Of an SMS, where there is no text.")
     text: str = Field(default="", max_length=LONGEST_TEXT, description="What to say.", examples=["Dinner at eight?"])
     at: Annotated[str, Field(max_length=64)] | None = Field(

@@ -35,13 +35,13 @@ _MEANINGS = {
 
 def document() -> dict[str, Any]:
     """The whole document, ready for JSON."""
-    used: set[type[BaseModel]] = {
-        one for operation in OPERATIONS for one in (operation.answer, operation.body) if one is not None
-    }
-    models = sorted({*used, ProblemDocument}, key=lambda model: model.__name__)
-    _, schemas = models_json_schema(
-        [(one, "validation") for one in sorted(models, key=lambda model: model.__qualname__)], ref_template=_REF
-    )
+    models: set[type[BaseModel]] = {ProblemDocument}
+    for operation in OPERATIONS:
+        models.add(operation.answer)
+        if operation.body is not None:
+            models.add(operation.body)
+    in_order = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema([(model, "validation") for model in in_order], ref_template=_REF)
     paths: dict[str, Any] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)

@@ -29,10 +29,16 @@ PATIENCE = 10.0
 
 
 @dataclass(slots=True)
-class _Member:
+class Member:
+    """One argument of a verb, and where its result goes."""
+
     verb: str
     argument: Any
     done: asyncio.Future[Any]
+
+
+#: Is told of every set after its commit, on the event loop: its members, their results, and how many seconds it took.
+Observe = Callable[[Sequence[Member], Sequence[Any], float], None]
 
 
 class Lane:
@@ -44,13 +50,14 @@ class Lane:
         self._verbs = dict(verbs)
         self._order = {name: place for place, name in enumerate(verbs)}
         self._threads = threads
-        self._gathered: list[_Member] = []
+        self.observe: Observe = lambda members, results, seconds: None
+        self._gathered: list[Member] = []
         self._committer: asyncio.Task[None] | None = None
 
     async def do(self, verb: str, argument: Any) -> Any:
         """The result of one member of the next set, after the set is committed."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._gathered.append(_Member(verb, argument, done))
+        self._gathered.append(Member(verb, argument, done))
         if self._committer is None or self._committer.done():
             self._committer = asyncio.create_task(self._commit_sets(), name="store-sets")
         return await done
@@ -65,6 +72,7 @@ class Lane:
         while self._gathered:
             members, self._gathered = self._gathered[:MOST], self._gathered[MOST:]
             members.sort(key=lambda member: self._order[member.verb])
+            began = time.perf_counter()
             try:
                 results = await loop.run_in_executor(self._threads, self._commit_set, members)
             except BaseException as error:  # the end, for a set has no errors of its own: nobody may be left waiting
@@ -73,8 +81,9 @@ class Lane:
                 self._gathered = []
                 raise
             _answer(members, results)
+            self.observe(members, results, time.perf_counter() - began)
 
-    def _commit_set(self, members: list[_Member]) -> list[Any]:
+    def _commit_set(self, members: list[Member]) -> list[Any]:
         try:
             return self._run(lambda connection: self._carry_out(connection, members))
         except StoreError as error:
@@ -90,7 +99,7 @@ class Lane:
             log.error("a set of %d failed, each is run alone", len(members), extra={"action": "set_split"})
         return self._one_by_one(members)
 
-    def _one_by_one(self, members: list[_Member]) -> list[Any]:
+    def _one_by_one(self, members: list[Member]) -> list[Any]:
         """Each in a transaction of its own, until it is clear that the store is to blame, not one of them."""
         results: list[Any] = []
         give_up = time.monotonic() + PATIENCE
@@ -101,7 +110,7 @@ class Lane:
                 break
         return results + [StoreError(str(results[-1])) for _ in members[len(results) :]]
 
-    def _carry_out(self, connection: Connection, members: list[_Member]) -> list[Any]:
+    def _carry_out(self, connection: Connection, members: list[Member]) -> list[Any]:
         results: list[Any] = []
         start = 0
         while start < len(members):
@@ -117,7 +126,7 @@ class Lane:
         return results
 
 
-def _answer(members: Sequence[_Member], results: Sequence[Any]) -> None:
+def _answer(members: Sequence[Member], results: Sequence[Any]) -> None:
     for member, result in zip(members, results, strict=True):
         if member.done.done():  # whoever asked has gone
             continue

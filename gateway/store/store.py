@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gateway.store.engine import is_sqlite, reads
 from gateway.store.errors import StoreError, StoreLostError, explain, is_lost, is_the_stores, may_rerun
 from gateway.store.identifiers import Identifiers
-from gateway.store.sets import Lane, Verb
+from gateway.store.sets import Lane, Observe, Verb
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -150,6 +150,11 @@ class Store:
         if self._closed:
             raise StoreError("the store is closed")
         return await self._lanes[verb].do(verb, argument)
+
+    def observe(self, observe: Observe) -> None:
+        """Have every set told to this one."""
+        for lane in self._lanes.values():
+            lane.observe = observe
 
     # The end ----------------------------------------------------------------------------------------------------------
 
