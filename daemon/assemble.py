@@ -183,6 +183,7 @@ class House:
                         group.create_task(self.dispatcher.ask(), name="questions"),
                         group.create_task(self._leases.run(), name="slots"),
                         group.create_task(self._leases.watch(), name="leases"),
+                        group.create_task(self.dispatcher.traffic.run(), name="traffic"),
                     ]
                 if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from daemon.board import Board
+from daemon.traffic import Traffic
 from gateway import presence, queries, receipts, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.draft import Draft
@@ -104,6 +105,7 @@ class Dispatcher:
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
+        self.traffic = Traffic()
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
 
@@ -125,8 +127,10 @@ class Dispatcher:
 
     async def receipt(self, receipt: Receipt) -> None:
         found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
-        extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
-        log.info("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
+        self.traffic.receipts += 1
+        if log.isEnabledFor(logging.DEBUG):
+            extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
+            log.debug("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
 
     async def incoming(self, incoming: Incoming) -> None:
         now = self._now()
@@ -399,10 +403,11 @@ class Dispatcher:
         return Settle(outcomes, now, waits, self._random.random(), self._node, claimed, routes)
 
     def _after(self, settled: Settled, outcomes: Sequence[Outcome]) -> None:
+        self.traffic.accepted += sum(outcome.result is Result.ACCEPTED for outcome in outcomes)
         for outcome in outcomes:
-            extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
-            level = logging.INFO if outcome.result == Result.ACCEPTED else logging.WARNING
+            level = logging.DEBUG if outcome.result is Result.ACCEPTED else logging.WARNING
             if log.isEnabledFor(level):
+                extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
                 log.log(level, "segment %s: %s%s", outcome.segment, outcome.result, _why(outcome), extra=extra)
         if settled.due is not None or any(outcome.result == Result.UNKNOWN for outcome in outcomes):
             self._look()
