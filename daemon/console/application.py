@@ -75,9 +75,9 @@ class Application:
         try:
             answer = await self._api.submit(scope["headers"], receive)
             status, body = 202, json.dumps(answer).encode()
-            if log.isEnabledFor(logging.INFO):
+            if log.isEnabledFor(logging.DEBUG):
                 facts = {"request": request, "message_id": answer["id"]}
-                log.info("a message was taken", extra={"action": "message_taken", **facts})
+                log.debug("a message was taken", extra={"action": "message_taken", **facts})
             fields = (
                 (b"location", f"{MESSAGES}/{answer['id']}".encode()),
                 _JSON,
