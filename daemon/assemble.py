@@ -168,6 +168,7 @@ class House:
                 background = [
                     group.create_task(self._housekeeper.beat(), name="beat"),
                     group.create_task(self._housekeeper.sweep(), name="sweep"),
+                    group.create_task(self._housekeeper.retire(), name="retire"),
                     group.create_task(self._measure(), name="measures"),
                 ]
                 if self.dispatcher is not None:
@@ -182,6 +183,7 @@ class House:
                         group.create_task(self.dispatcher.ask(), name="questions"),
                         group.create_task(self._leases.run(), name="slots"),
                         group.create_task(self._leases.watch(), name="leases"),
+                        group.create_task(self.dispatcher.traffic.run(), name="traffic"),
                     ]
                 if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))

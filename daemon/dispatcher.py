@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from daemon.board import Board
+from daemon.traffic import Traffic
 from gateway import presence, queries, receipts, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.draft import Draft
@@ -59,7 +60,8 @@ class _Feeder:
         self.tasks: list[asyncio.Task[None]] = []
         self.stopping = False
         #: A claim of this route goes along with a set of intake; its result comes to `Dispatcher._came`.
-        self.riding = False
+        self.landed = asyncio.Event()
+        self.landed.set()
         #: Until when it is believed that nothing of this route waits: its last claim got less than it asked for.
         self.empty_until = 0.0
         self.again: asyncio.TimerHandle | None = None
@@ -103,6 +105,7 @@ class Dispatcher:
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
+        self.traffic = Traffic()
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
 
@@ -124,8 +127,10 @@ class Dispatcher:
 
     async def receipt(self, receipt: Receipt) -> None:
         found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
-        extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
-        log.info("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
+        self.traffic.receipts += 1
+        if log.isEnabledFor(logging.DEBUG):
+            extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
+            log.debug("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
 
     async def incoming(self, incoming: Incoming) -> None:
         now = self._now()
@@ -167,9 +172,9 @@ class Dispatcher:
         feeding = [feeder.tasks[1] for feeder in feeders]
         if feeding:
             await asyncio.wait(feeding, timeout=_LET_GO)
-        give_up = time.monotonic() + _LET_GO
-        while any(feeder.riding for feeder in feeders) and time.monotonic() < give_up:
-            await asyncio.sleep(0.01)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LET_GO):
+                    await asyncio.gather(*(feeder.landed.wait() for feeder in feeders))
         await asyncio.gather(*(feeder.transport.drain(seconds) for feeder in feeders))
         for feeder in feeders:
             for task in feeder.tasks:
@@ -258,7 +263,7 @@ class Dispatcher:
             (claim, error), feeder.lost = feeder.lost, None
             self._hand_over(feeder, claim, await self._reread(feeder, claim, error))
         room = self._room(feeder)
-        if room <= 0 or feeder.riding:
+        if room <= 0 or not feeder.landed.is_set():
             return False
         claim = self._claim(feeder, room)
         try:
@@ -298,14 +303,14 @@ class Dispatcher:
             if feeder is None:
                 continue
             feeder.empty_until = 0.0  # whoever brings these kicks after the commit, where nothing rides
-            if not feeder.riding and (room := self._room(feeder)) > 0:
-                feeder.riding = True
+            if feeder.landed.is_set() and (room := self._room(feeder)) > 0:
+                feeder.landed.clear()
                 claim = self._claim(feeder, room)
                 riders.append((claim, partial(self._came, feeder, claim)))
         return riders
 
     def _came(self, feeder: _Feeder, claim: Claim, result: Any) -> None:
-        feeder.riding = False
+        feeder.landed.set()
         if isinstance(result, StoreLostError):
             feeder.lost = claim, result
             feeder.kick.set()
@@ -399,10 +404,11 @@ class Dispatcher:
         return Settle(outcomes, now, waits, self._random.random(), self._node, claimed, routes)
 
     def _after(self, settled: Settled, outcomes: Sequence[Outcome]) -> None:
+        self.traffic.accepted += sum(outcome.result is Result.ACCEPTED for outcome in outcomes)
         for outcome in outcomes:
-            extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
-            level = logging.INFO if outcome.result == Result.ACCEPTED else logging.WARNING
+            level = logging.DEBUG if outcome.result is Result.ACCEPTED else logging.WARNING
             if log.isEnabledFor(level):
+                extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
                 log.log(level, "segment %s: %s%s", outcome.segment, outcome.result, _why(outcome), extra=extra)
         if settled.due is not None or any(outcome.result == Result.UNKNOWN for outcome in outcomes):
             self._look()
