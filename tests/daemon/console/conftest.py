@@ -78,7 +78,9 @@ def _people(connection: Connection) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running(folder: Path, template: Path, *, mail: int | None = None, **console: Any) -> AsyncIterator[Console]:
+async def running(
+    folder: Path, template: Path, *, mail: int | None = None, sockets: Any = None, **console: Any
+) -> AsyncIterator[Console]:
     """A house below `folder`, on a copy of the store `template`; `console` are further keys of `[console]`.
 
     E-mails go to the port `mail`; with None there is no route for them.
@@ -99,7 +101,7 @@ async def running(folder: Path, template: Path, *, mail: int | None = None, **co
             ],
         }
         async with house(
-            folder / "tocsin.toml", config, opened=lambda opened: made.update(opened.run_now(_people))
+            folder / "tocsin.toml", config, sockets=sockets, opened=lambda opened: made.update(opened.run_now(_people))
         ) as one:
             found = Console(one, centre, f"http://{one.bound['http'][0]}".replace("http://unix:", "http://"), made)
             try:
