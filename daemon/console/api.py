@@ -21,6 +21,8 @@ from gateway.store.store import Store, Work
 
 T = TypeVar("T")
 
+#: The most recipients of one page of messages: what is written as JSON keeps everybody else waiting meanwhile.
+_PAGE_RECIPIENTS = 2000
 #: Seconds after which whoever found the store away is to ask again.
 AGAIN = 5.0
 
@@ -95,7 +97,14 @@ class Api:
         except (RefusedError, OverflowError) as error:
             raise _bad_query("since", str(error)) from None
         wanted = story.Wanted(account.id, None if state is None else State(state), moment)
-        work = partial(story.page, wanted=wanted, before=_cursor(cursor), limit=limit, inline=intake.COMPACT)
+        work = partial(
+            story.page,
+            wanted=wanted,
+            before=_cursor(cursor),
+            limit=limit,
+            inline=intake.COMPACT,
+            recipients=_PAGE_RECIPIENTS,
+        )
         page = await self.read(work)
         documents = [_linked(dict(one)) for one in page.documents]
         return {"messages": documents, "cursor": None if page.before is None else str(page.before)}
