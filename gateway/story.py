@@ -54,8 +54,8 @@ def page(
 ) -> Page:
     """A page of messages, newest first, each with its deliveries; above `inline` recipients with none of them.
 
-    It has `limit` messages and `recipients` recipients at most (None: `PAGE_RECIPIENTS`), but for a message that has more
-    by itself.
+    It has `limit` messages and `recipients` recipients at most (None: `PAGE_RECIPIENTS`), but for a message that has
+    more by itself.
     """
     statement = (
         select(_message, schema.account.c.name.label("account"))
