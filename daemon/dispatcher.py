@@ -41,10 +41,10 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 #: How long it is believed that nothing of a route waits, after a claim that went along with an intake, in seconds.
 _MOMENT = 0.02
 #: How long answers gather before they are recorded, in seconds: no way to the SMS centre waits for them, and what is
-#: recorded together costs less. So much longer is what a crash makes unknown.
-_GATHER = 0.01
-#: How long a receipt waits for others; the SMS centre waits for our answer as long, and its window is limited.
-_PATIENCE = 0.004
+#: recorded together costs less. So much longer is what a crash makes unknown. Longer where receipts take them along.
+_GATHER, _GATHER_TOGETHER = 0.005, 0.02
+#: How long a receipt waits for the next; the SMS centre waits for our answer as long, and its window is limited.
+_PATIENCE = 0.005
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
 _LET_GO = 3.0
 
@@ -107,6 +107,8 @@ class Dispatcher:
         self.traffic = Traffic()
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
+        together = store.ride(verbs.RECEIVE, verbs.SETTLE, self._ride_along)
+        self._gather = _GATHER_TOGETHER if together else _GATHER
 
     # The Hub ----------------------------------------------------------------------------------------------------------
 
@@ -361,38 +363,66 @@ class Dispatcher:
             await self._gathered.wait()
             if not self._hurry.is_set() and len(self._outcomes) < MOST:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_GATHER):
+                    async with asyncio.timeout(self._gather):
                         await self._hurry.wait()
-            outcomes, self._outcomes = self._outcomes[:MOST], self._outcomes[MOST:]
-            if not self._outcomes:
-                self._gathered.clear()
-            if not self._flushing and len(self._outcomes) < MOST:
-                self._hurry.clear()
+            outcomes = self._take_outcomes()
             if not outcomes:
                 continue
-            self._in_hand = len(outcomes)
             try:
                 settled = await self._store.do(verbs.SETTLE, self._settle(outcomes))
             except StoreError as error:
-                # Answers are never forgotten: they go back in front, and nothing more is claimed until they are kept.
-                self._outcomes[:0] = outcomes
-                self._gathered.set()
-                self._recording.clear()
-                why = f"{len(self._outcomes)} answers cannot be recorded, nothing more is sent: {error}"
-                self._board.set("store", "store", "down", why)
+                self._keep(outcomes, error)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
-                continue
             except asyncio.CancelledError:
                 self._outcomes[:0] = outcomes
+                self._in_hand -= len(outcomes)
                 raise
-            wait = _FIRST_WAIT
-            self._in_hand = 0
-            if not self._recording.is_set():
-                self._recording.set()
-                self._board.set("store", "store", "up")
-                self.kick()
-            self._after(settled, [outcome for outcome, _ in outcomes])
+            else:
+                wait = _FIRST_WAIT
+                self._recorded(outcomes, settled)
+
+    def _take_outcomes(self) -> list[tuple[Outcome, datetime | None]]:
+        """What is to be recorded now."""
+        outcomes, self._outcomes = self._outcomes[:MOST], self._outcomes[MOST:]
+        if not self._outcomes:
+            self._gathered.clear()
+        if not self._flushing and len(self._outcomes) < MOST:
+            self._hurry.clear()
+        self._in_hand += len(outcomes)
+        return outcomes
+
+    def _keep(self, outcomes: list[tuple[Outcome, datetime | None]], error: StoreError) -> None:
+        """Answers are never forgotten: they go back in front, and nothing more is claimed until they are recorded."""
+        self._outcomes[:0] = outcomes
+        self._in_hand -= len(outcomes)
+        self._gathered.set()
+        self._recording.clear()
+        why = f"{len(self._outcomes)} answers cannot be recorded, nothing more is sent: {error}"
+        self._board.set("store", "store", "down", why)
+
+    def _recorded(self, outcomes: list[tuple[Outcome, datetime | None]], settled: Settled) -> None:
+        self._in_hand -= len(outcomes)
+        if not self._recording.is_set():
+            self._recording.set()
+            self._board.set("store", "store", "up")
+            self.kick()
+        self._after(settled, [outcome for outcome, _ in outcomes])
+
+    def _ride_along(self, _: Sequence[Any]) -> list[tuple[Settle, Callable[[Any], None]]]:
+        """Answers go along with receipts, which speak of what was answered: so none is taken for an orphan."""
+        if not self._recording.is_set() or not (outcomes := self._take_outcomes()):
+            return []
+
+        def came(result: Any) -> None:
+            if isinstance(result, StoreError):
+                self._keep(outcomes, result)
+            elif isinstance(result, BaseException):
+                self._keep(outcomes, StoreError(str(result)))
+            else:
+                self._recorded(outcomes, result)
+
+        return [(self._settle(outcomes), came)]
 
     def _settle(self, told: Sequence[tuple[Outcome, datetime | None]]) -> Settle:
         now = self._now()
