@@ -168,6 +168,7 @@ class House:
                 background = [
                     group.create_task(self._housekeeper.beat(), name="beat"),
                     group.create_task(self._housekeeper.sweep(), name="sweep"),
+                    group.create_task(self._housekeeper.retire(), name="retire"),
                     group.create_task(self._measure(), name="measures"),
                 ]
                 if self.dispatcher is not None:

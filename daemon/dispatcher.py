@@ -60,7 +60,8 @@ class _Feeder:
         self.tasks: list[asyncio.Task[None]] = []
         self.stopping = False
         #: A claim of this route goes along with a set of intake; its result comes to `Dispatcher._came`.
-        self.riding = False
+        self.landed = asyncio.Event()
+        self.landed.set()
         #: Until when it is believed that nothing of this route waits: its last claim got less than it asked for.
         self.empty_until = 0.0
         self.again: asyncio.TimerHandle | None = None
@@ -173,9 +174,9 @@ class Dispatcher:
         feeding = [feeder.tasks[1] for feeder in feeders]
         if feeding:
             await asyncio.wait(feeding, timeout=_LET_GO)
-        give_up = time.monotonic() + _LET_GO
-        while any(feeder.riding for feeder in feeders) and time.monotonic() < give_up:
-            await asyncio.sleep(0.01)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LET_GO):
+                    await asyncio.gather(*(feeder.landed.wait() for feeder in feeders))
         await asyncio.gather(*(feeder.transport.drain(seconds) for feeder in feeders))
         for feeder in feeders:
             for task in feeder.tasks:
@@ -264,7 +265,7 @@ class Dispatcher:
             (claim, error), feeder.lost = feeder.lost, None
             self._hand_over(feeder, claim, await self._reread(feeder, claim, error))
         room = self._room(feeder)
-        if room <= 0 or feeder.riding:
+        if room <= 0 or not feeder.landed.is_set():
             return False
         claim = self._claim(feeder, room)
         try:
@@ -303,14 +304,14 @@ class Dispatcher:
             if feeder is None:
                 continue
             feeder.empty_until = 0.0  # whoever brings these kicks after the commit, where nothing rides
-            if not feeder.riding and (room := self._room(feeder)) > 0:
-                feeder.riding = True
+            if feeder.landed.is_set() and (room := self._room(feeder)) > 0:
+                feeder.landed.clear()
                 claim = self._claim(feeder, room)
                 riders.append((claim, partial(self._came, feeder, claim)))
         return riders
 
     def _came(self, feeder: _Feeder, claim: Claim, result: Any) -> None:
-        feeder.riding = False
+        feeder.landed.set()
         if isinstance(result, StoreLostError):
             feeder.lost = claim, result
             feeder.kick.set()

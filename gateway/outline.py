@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from gateway.message import State, delivery_state
 from gateway.store import schema
 
-_message, _delivery, _segment, _chunk = schema.message, schema.delivery, schema.segment, schema.chunk
+_message, _delivery, _segment, _chunk = schema.message, schema.delivery, schema.ever, schema.chunk
 
 
 def states(connection: Connection, messages: Sequence[int]) -> dict[int, State]:
