@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from daemon.board import Board
-from gateway import presence, queries, receipts, slots, verbs
+from gateway import presence, queries, receipts, routing, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.message import Claimed
 from gateway.routing import Route
@@ -86,6 +86,8 @@ class Dispatcher:
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
+        #: Routes that have long been down, and why: what fails elsewhere rather goes over others.
+        self.ailing: Mapping[str, str] = {}
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
 
     # The Hub ----------------------------------------------------------------------------------------------------------
@@ -309,7 +311,7 @@ class Dispatcher:
     def _settle(self, told: Sequence[tuple[Outcome, datetime | None]]) -> Settle:
         now = self._now()
         waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
-        routes = tuple(feeder.route for feeder in self._feeders.values())
+        routes = tuple(routing.with_health([feeder.route for feeder in self._feeders.values()], self.ailing))
         outcomes, claimed = zip(*told, strict=True)
         return Settle(outcomes, now, waits, self._random.random(), self._node, claimed, routes)
 

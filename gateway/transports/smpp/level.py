@@ -69,7 +69,8 @@ class Level:
         self.tolerance = 0.0
         self.rate = max(floor, reached * _DECREASE)
         self._step = reached * _INCREASE
-        self._begin(now)
+        self._began = self._latest = now  # the round: when it began, what was written last, its answers
+        self._taken = self._count = 0
 
     @property
     def is_over(self) -> bool:
@@ -98,11 +99,8 @@ class Level:
         if self._count >= _ENOUGH and self._latest - self._began >= _ROUND:
             said = _Round(self._latest - self._began, self._count, self._taken)
             self._judge(said)
-            self._begin(now)
-
-    def _begin(self, now: float) -> None:
-        self._began = self._latest = now
-        self._taken = self._count = 0
+            self._began = self._latest = now
+            self._taken = self._count = 0
 
     def _judge(self, said: _Round) -> None:
         spread = 2 * math.sqrt(self.tolerance * (1 - self.tolerance) / said.count)

@@ -169,4 +169,3 @@ class Pace:
         self._written.clear()
         span = max(_GLIMPSE, now - recent[0][0]) if recent else _WINDOW
         return max(sum(count for _, count in recent) / span, _LEAST)
-

@@ -108,9 +108,7 @@ def test_a_token_bucket_is_used_nearly_in_full(allowed: float, burst: float, rat
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(("rate", "way", "window"), [(100.0, 0.002, 50), (1000.0, 0.002, 50), (300.0, 0.2, 100)])
-def test_refusals_of_three_in_ten_by_chance_cost_three_in_ten(
-    seed: int, rate: float, way: float, window: int
-) -> None:
+def test_refusals_of_three_in_ten_by_chance_cost_three_in_ten(seed: int, rate: float, way: float, window: int) -> None:
     run = Run(by_chance(0.3, seed), 60, rate=rate, way=way, window=window)
     assert run.accepted_after(20) >= 0.75 * 0.7 * rate
     assert 0.2 < run.pace.refused < 0.4
