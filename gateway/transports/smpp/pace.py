@@ -33,7 +33,7 @@ _FLOOR = 0.1
 _LEAST = 2.0
 
 _FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
+_LONGEST_PAUSE = 1.0
 #: While the level is looked for, so many refusals in a row are more than what is between two successes.
 _ROW = 3
 #: How long after the last throttle a route is still called throttled.
