@@ -205,7 +205,7 @@ const verbs = {
     for (const answer of order.reverse ? answers.reverse() : answers) answer();
     did('release');
   },
-  deaf: () => { for (const session of server.sessions) session.socket.pause(); did('deaf'); },
+  deaf: () => { for (const session of server.sessions) { session.socket.removeAllListeners('readable'); session.socket.pause(); } did('deaf'); },
   raw: (order) => { for (const session of server.sessions) session.socket.write(Buffer.from(order.hex, 'hex')); did('raw'); },
   close: () => { server.close(() => did('close')); dropAll(); },
   listen,

@@ -20,7 +20,7 @@ from gateway.draft import Recipient, Request, prepare
 from gateway.message import Channel, Origin, State
 from gateway.routing import Route
 from gateway.store.store import Store
-from gateway.transports.base import Hub, Transport
+from gateway.transports.base import Hub, Outcome, Transport
 from gateway.transports.smpp.backoff import Patience
 from gateway.transports.smpp.client import SmppTransport
 from tests.peers.daemon_process import operator, toml
@@ -44,7 +44,17 @@ class Scale:
         self.most: Counter[str] = Counter()
 
     async def watch(self) -> None:
-        """Until cancelled."""
+        """Now and then until cancelled, and before every outcome."""
+        await self._house.ready.wait()
+        dispatcher = self._house.dispatcher
+        assert dispatcher is not None
+        settled = dispatcher.settled
+
+        def weighed(outcome: Outcome) -> None:
+            self.weigh()
+            settled(outcome)
+
+        dispatcher.settled = weighed  # type: ignore[method-assign]
         while True:
             self.weigh()
             await asyncio.sleep(0.002)
@@ -163,10 +173,12 @@ class Daemon:
         left = self.scale.weigh()
         for name in ("outcomes", "claimed", "waiting", "variants", "sent", "unwritten", "arriving", "pdus", "buffered"):
             assert left[name] == 0, (name, left)
-        window, most = self._window, self.scale.most
+        routes, most = len(self.house.routes()), self.scale.most
+        window = self._window * routes
         # A window in flight, and what was answered and claimed anew while the rows of the last were being written.
         bounds = {"claimed": 2 * window, "outcomes": 2 * window, "octets": 64 * 1024, "buffered": 64 * 1024}
-        bounds |= {"numbers": 2, "arriving": 500, "pdus": 1000, "writes": 2000, "places": 2, "questions": 1}
+        bounds |= {"numbers": 2 * routes, "places": 2 * routes, "questions": routes}
+        bounds |= {"arriving": 500, "pdus": 1000, "writes": 2000}
         for name, count in most.items():
             assert count <= bounds.get(name, window), (name, most)
 
