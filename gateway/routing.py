@@ -59,6 +59,7 @@ class Route:
     validity: timedelta = timedelta(days=1)
     enquire_link: float = 30.0
     response_timeout: float = 30.0
+    inactivity: float | None = None
     status: Mapping[int, str] = field(default_factory=dict)
     protocol_id: int = 0
     ailing: str = field(default="", compare=False)
