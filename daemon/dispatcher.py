@@ -19,7 +19,7 @@ from typing import Any
 
 from daemon.board import Board
 from daemon.traffic import Traffic
-from gateway import presence, queries, receipts, slots, verbs
+from gateway import presence, queries, receipts, routing, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.draft import Draft
 from gateway.message import Claimed
@@ -106,6 +106,8 @@ class Dispatcher:
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
         self.traffic = Traffic()
+        #: Routes that have long been down, and why: what fails elsewhere rather goes over others.
+        self.ailing: Mapping[str, str] = {}
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
         together = store.ride(verbs.RECEIVE, verbs.SETTLE, self._ride_along)
@@ -428,7 +430,7 @@ class Dispatcher:
     def _settle(self, told: Sequence[tuple[Outcome, datetime | None]]) -> Settle:
         now = self._now()
         waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
-        routes = tuple(feeder.route for feeder in self._feeders.values())
+        routes = tuple(routing.with_health([feeder.route for feeder in self._feeders.values()], self.ailing))
         outcomes, claimed = zip(*told, strict=True)
         return Settle(outcomes, now, waits, self._random.random(), self._node, claimed, routes)
 

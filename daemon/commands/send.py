@@ -17,7 +17,7 @@ from daemon.commands.opening import configuration, store_of, utc_now, wake_daemo
 from daemon.commands.trial import read_text
 from daemon.config import Configuration
 from filters import durations
-from gateway import accounts, credit, instants, numbers, quote
+from gateway import accounts, credit, health, instants, numbers, quote
 from gateway.accounts import Account
 from gateway.draft import Recipient, Request, route_for
 from gateway.failure import RefusedError
@@ -87,7 +87,7 @@ def send(
         )
         found = quote.quote(
             request,
-            routes=config.routes,
+            routes=store.read_now(partial(health.known, routes=config.routes)),
             now=utc_now(),
             max_parts=owner.max_parts,
             transliterate=owner.transliterate,
