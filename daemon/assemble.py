@@ -184,7 +184,7 @@ class House:
                 ]
                 if self.dispatcher is not None:
                     background += [
-                        group.create_task(self.dispatcher.record(), name="record"),
+                        group.create_task(self.dispatcher.recorder.run(), name="record"),
                         group.create_task(self._housekeeper.run(), name="housekeeping"),
                         group.create_task(Waker(self.store.engine, self._woken, self._tell).run(), name="waker"),
                     ]
@@ -306,7 +306,7 @@ class House:
         await asyncio.gather(*(door.drain(_FINISH_MAILS) for door in doors))
         if self.dispatcher is not None:
             await self.dispatcher.stop(list(self.dispatcher.routes), _FINISH_ANSWERS)
-            await self.dispatcher.flush(_FINISH_ROWS)
+            await self.dispatcher.recorder.flush(_FINISH_ROWS)
 
     async def reload(self, config: Configuration) -> None:
         """Take over what a new configuration changes, but for its store and its listen addresses.

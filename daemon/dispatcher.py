@@ -1,8 +1,8 @@
 """Claim, submit, record: the loop between the queue and the transports.
 
 Each route has a feeder. It asks its transport for room, claims that many segments, which commits them `submitting`,
-and hands them over. Outcomes gather here and are settled in sets. What cannot be recorded, because the disk is full or
-the database away, stays in memory and is tried again; meanwhile nothing more is claimed, and the reason is said.
+and hands them over. Where intake and claims share their sets, a claim goes along with every intake, so that a segment
+leaves after one commit. Outcomes go to the recorder.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from daemon.board import Board
+from daemon.recorder import Recorder, Told
 from daemon.traffic import Traffic
 from gateway import presence, queries, receipts, routing, slots, verbs
 from gateway.claims import MOST, Claim, reread
@@ -40,9 +41,6 @@ _LOOK = 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 #: How long it is believed that nothing of a route waits, after a claim that went along with an intake, in seconds.
 _MOMENT = 0.02
-#: How long answers gather before they are recorded, in seconds: no way to the SMS centre waits for them, and what is
-#: recorded together costs less. So much longer is what a crash makes unknown. Longer where receipts take them along.
-_GATHER, _GATHER_TOGETHER = 0.005, 0.02
 #: How long a receipt waits for the next; the SMS centre waits for our answer as long, and its window is limited.
 _PATIENCE = 0.005
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
@@ -94,14 +92,6 @@ class Dispatcher:
         self._look = look
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._feeders: dict[str, _Feeder] = {}
-        #: What is to be recorded: outcomes, each with the instant of the claim it belongs to.
-        self._outcomes: list[tuple[Outcome, datetime | None]] = []
-        self._gathered = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._recording = asyncio.Event()
-        self._recording.set()
-        self._in_hand = 0
-        self._flushing = False
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
@@ -109,17 +99,13 @@ class Dispatcher:
         #: Routes that have long been down, and why: what fails elsewhere rather goes over others.
         self.ailing: Mapping[str, str] = {}
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.recorder = Recorder(store, board, self._settle, self._after, self.kick)
         self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
-        together = store.ride(verbs.RECEIVE, verbs.SETTLE, self._ride_along)
-        self._gather = _GATHER_TOGETHER if together else _GATHER
 
     # The Hub ----------------------------------------------------------------------------------------------------------
 
     def settled(self, outcome: Outcome) -> None:
-        self._outcomes.append((outcome, self._claimed.pop(outcome.segment, None)))
-        self._gathered.set()
-        if len(self._outcomes) >= MOST or outcome.result != Result.ACCEPTED:
-            self._hurry.set()
+        self.recorder.add(outcome, self._claimed.pop(outcome.segment, None))
 
     def more_room(self, route: str) -> None:
         feeder = self._feeders.get(route)
@@ -130,6 +116,7 @@ class Dispatcher:
         self._board.set("route", route, state.value, why)
 
     async def receipt(self, receipt: Receipt) -> None:
+        self.recorder.receipt_comes()
         found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
         self.traffic.receipts += 1
         if log.isEnabledFor(logging.DEBUG):
@@ -248,7 +235,7 @@ class Dispatcher:
                     await feeder.kick.wait()
             feeder.kick.clear()
             if not feeder.stopping:
-                await self._recording.wait()
+                await self.recorder.works.wait()
             try:
                 while await self._feed_once(feeder):
                     pass
@@ -277,7 +264,7 @@ class Dispatcher:
         return self._hand_over(feeder, claim, claimed)
 
     def _room(self, feeder: _Feeder) -> int:
-        return 0 if feeder.stopping or not self._recording.is_set() else feeder.transport.room()
+        return 0 if feeder.stopping or not self.recorder.works.is_set() else feeder.transport.room()
 
     def _claim(self, feeder: _Feeder, room: int) -> Claim:
         # A claim is known by its instant: no two have the same, even where the clock is set back.
@@ -359,75 +346,7 @@ class Dispatcher:
 
     # Recording --------------------------------------------------------------------------------------------------------
 
-    async def record(self) -> None:
-        """Settle what transports answer, until cancelled."""
-        wait = _FIRST_WAIT
-        while True:
-            await self._gathered.wait()
-            if not self._hurry.is_set() and len(self._outcomes) < MOST:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._gather):
-                        await self._hurry.wait()
-            outcomes = self._take_outcomes()
-            if not outcomes:
-                continue
-            try:
-                settled = await self._store.do(verbs.SETTLE, self._settle(outcomes))
-            except StoreError as error:
-                self._keep(outcomes, error)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, _LONGEST_WAIT)
-            except asyncio.CancelledError:
-                self._outcomes[:0] = outcomes
-                self._in_hand -= len(outcomes)
-                raise
-            else:
-                wait = _FIRST_WAIT
-                self._recorded(outcomes, settled)
-
-    def _take_outcomes(self) -> list[tuple[Outcome, datetime | None]]:
-        """What is to be recorded now."""
-        outcomes, self._outcomes = self._outcomes[:MOST], self._outcomes[MOST:]
-        if not self._outcomes:
-            self._gathered.clear()
-        if not self._flushing and len(self._outcomes) < MOST:
-            self._hurry.clear()
-        self._in_hand += len(outcomes)
-        return outcomes
-
-    def _keep(self, outcomes: list[tuple[Outcome, datetime | None]], error: StoreError) -> None:
-        """Answers are never forgotten: they go back in front, and nothing more is claimed until they are recorded."""
-        self._outcomes[:0] = outcomes
-        self._in_hand -= len(outcomes)
-        self._gathered.set()
-        self._recording.clear()
-        why = f"{len(self._outcomes)} answers cannot be recorded, nothing more is sent: {error}"
-        self._board.set("store", "store", "down", why)
-
-    def _recorded(self, outcomes: list[tuple[Outcome, datetime | None]], settled: Settled) -> None:
-        self._in_hand -= len(outcomes)
-        if not self._recording.is_set():
-            self._recording.set()
-            self._board.set("store", "store", "up")
-            self.kick()
-        self._after(settled, [outcome for outcome, _ in outcomes])
-
-    def _ride_along(self, _: Sequence[Any]) -> list[tuple[Settle, Callable[[Any], None]]]:
-        """Answers go along with receipts, which speak of what was answered: so none is taken for an orphan."""
-        if not self._recording.is_set() or not (outcomes := self._take_outcomes()):
-            return []
-
-        def came(result: Any) -> None:
-            if isinstance(result, StoreError):
-                self._keep(outcomes, result)
-            elif isinstance(result, BaseException):
-                self._keep(outcomes, StoreError(str(result)))
-            else:
-                self._recorded(outcomes, result)
-
-        return [(self._settle(outcomes), came)]
-
-    def _settle(self, told: Sequence[tuple[Outcome, datetime | None]]) -> Settle:
+    def _settle(self, told: Sequence[Told]) -> Settle:
         now = self._now()
         waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
         routes = tuple(routing.with_health([feeder.route for feeder in self._feeders.values()], self.ailing))
@@ -444,18 +363,6 @@ class Dispatcher:
         if settled.due is not None or any(outcome.result == Result.UNKNOWN for outcome in outcomes):
             self._look()
         self.kick(list(settled.ready))
-
-    async def flush(self, seconds: float) -> bool:
-        """Wait at most this long until every outcome is recorded; whether it is so."""
-        deadline = time.monotonic() + seconds
-        self._flushing = True
-        self._hurry.set()
-        while self._outcomes or self._in_hand:
-            if time.monotonic() > deadline:
-                log.error("%d answers could not be recorded", len(self._outcomes), extra={"action": "answers_lost"})
-                return False
-            await asyncio.sleep(0.02)
-        return True
 
 
 def _why(outcome: Outcome) -> str:
