@@ -269,7 +269,8 @@ class Dispatcher:
     def _claim(self, feeder: _Feeder, room: int) -> Claim:
         # A claim is known by its instant: no two have the same, even where the clock is set back.
         self._last_claim = max(self._now(), self._last_claim + timedelta(microseconds=1))
-        return Claim(feeder.route.name, room, self._node, self._last_claim)
+        post = feeder.route if feeder.route.transport == "smtp" else None
+        return Claim(feeder.route.name, room, self._node, self._last_claim, post)
 
     def _hand_over(self, feeder: _Feeder, claim: Claim, claimed: Sequence[Claimed]) -> bool:
         """Give the transport what a claim got. Whether there may be more to do at once."""
