@@ -15,8 +15,9 @@ from typing import Any
 
 from daemon.door import MailRequest, Sender, Taken
 from daemon.postmaster import Postmaster
+from filters import returned
 from filters.mail import Mail
-from gateway import accounts, draft, optouts, quote, special, verbs, verdicts
+from gateway import accounts, draft, optouts, quote, returned_mail, special, verbs, verdicts
 from gateway.credit import NotEnoughError
 from gateway.dsn import Asked, Wish, wishes
 from gateway.failure import RefusedError
@@ -119,6 +120,18 @@ class MailDoor:
     async def forward(self, octets: bytes, mail: Mail, arrival: Arrival, *, stranger: bool) -> Taken:
         """Take a mail for the postmaster; returns after the commit."""
         return await self._postmaster.forward(octets, mail, arrival, stranger=stranger)
+
+    async def returned(self, octets: bytes) -> str | None:
+        """Note what a mail with a null reverse-path reports of an e-mail of ours; the id of its message, or None."""
+        report = returned.read(octets)
+        if report is None or not report.names:
+            return None
+        told = await self._store.run(lambda connection: returned_mail.settle(connection, report, self._now()))
+        if told is None:
+            return None
+        extra = {"action": "mail_returned", "message_id": str(told.message), "state": told.state or ""}
+        log.info("a report on a mail of ours: %s", told.action, extra=extra)
+        return str(told.message)
 
     async def tell_verdict(self, account: int, address: str, words: str, about: str) -> str | None:
         """Mail an account how its mail was judged; None where it was told often enough, or cannot be."""

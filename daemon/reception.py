@@ -124,7 +124,7 @@ class Reception:
             return [self._refusal(error)] * len(self._wanted)
         posted = [isinstance(one.what, addresses.Postmaster) for one in self._wanted]
         forwarded = await self._forward(octets, read.mail) if any(posted) else ""
-        others = [""] * len(posted) if all(posted) else await self._decide(read)
+        others = [""] * len(posted) if all(posted) else await self._decide(octets, read)
         return [forwarded if post else other for post, other in zip(posted, others, strict=True)]
 
     async def _forward(self, octets: bytes, mail: Mail) -> str:
@@ -136,10 +136,12 @@ class Reception:
         self._log("a mail for the postmaster was taken", "postmaster_mail_taken", message_id=taken.id)
         return f"250 2.0.0 queued as {taken.id}"
 
-    async def _decide(self, read: letter.Letter) -> list[str]:
+    async def _decide(self, octets: bytes, read: letter.Letter) -> list[str]:
         """A reply for every recipient; those for the postmaster are empty."""
         try:
             check_hops(read.mail)
+            if not self._from and read.mail.type == "multipart/report":
+                await self._house.door.returned(octets)
             decided = judge(self._from, self._proofs, read.mail)
             if isinstance(decided, Ignored):
                 self._log("a mail was ignored", "mail_ignored", why=decided.why)

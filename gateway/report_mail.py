@@ -42,6 +42,7 @@ class Told:
     """What is told of one delivery: `status` is that of RFC 3463, `why` one sentence, `code` the operator's own.
 
     `name` is what the sender wrote, where that was not the address. `until` is when a delayed one is given up.
+    `came_back` says that the next server had it first.
     """
 
     delivery: int
@@ -53,6 +54,7 @@ class Told:
     why: str = ""
     code: str = ""
     until: datetime | None = None
+    came_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,14 @@ def _for_people(about: About) -> Iterator[str]:
         ),
     ):
         some = [one for one in about.told if one.fate is fate]
+        if any(one.came_back for one in some):
+            ending = (
+                "What came back had been handed over to a mail server first; for the rest, "
+                + ending[0].lower()
+                + ending[1:]
+            )
+            if all(one.came_back for one in some):
+                ending = "It had been handed over to a mail server first, and came back from there."
         if some:
             yield from (heading, "", *map(_recipient, some), "", ending, "")
     others = about.recipients - len(about.told) - len(about.uncertain)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, exists, or_, select
 
-from gateway import outline, timeline
+from gateway import attachments, outline, timeline
 from gateway.failure import RefusedError
 from gateway.instants import write, write_or_none
 from gateway.message import PRECEDENCE, State, delivery_state
@@ -172,18 +172,19 @@ def show(
         raise RefusedError(f"there is no message {message}: tocsin message list shows them", http=404)
     if inline is not None and row.recipients > inline:
         state = outline.states(connection, [message])[message]
-        return {**_message_document(row, [], False, state), **_words(row), "timeline": []}
+        return {**_message_document(row, [], False, state), **_words(connection, row), "timeline": []}
     rows = timeline.load(connection, row)
     of_message = select(_delivery).where(_delivery.c.message_id == message).order_by(_delivery.c.id)
     deliveries = _with_segments(connection.execute(of_message).all(), rows)
     told = [{"at": write(moment.at), "what": moment.what, "detail": moment.detail} for moment in timeline.tell(rows)]
-    return {**_message_document(row, deliveries, bool(rows.unexpanded)), **_words(row), "timeline": told}
+    return {**_message_document(row, deliveries, bool(rows.unexpanded)), **_words(connection, row), "timeline": told}
 
 
-def _words(row: Any) -> dict[str, Any]:
+def _words(connection: Connection, row: Any) -> dict[str, Any]:
     return {
         "subject": row.subject,
         "text": row.text,
+        "attachments": attachments.documents(connection, row.id),
         "at": write_or_none(row.at),
         "expires": write(row.expires),
         "urgent": row.urgent,
