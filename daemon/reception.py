@@ -25,6 +25,7 @@ from gateway.forwarding import Arrival, check_hops
 log = logging.getLogger(__name__)
 
 TRY_AGAIN = "451 4.3.0 Something is wrong here, and it is not your mail: please try again later"
+NOTED = "250 2.0.0 Taken: it tells what became of a mail from here"
 IGNORED = "250 2.0.0 Taken, and ignored: nothing answers automatic mail"
 
 
@@ -141,7 +142,8 @@ class Reception:
         try:
             check_hops(read.mail)
             if not self._from and read.mail.type == "multipart/report":
-                await self._house.door.returned(octets)
+                if await self._house.door.returned(octets) is not None:
+                    return [NOTED] * len(self._wanted)
             decided = judge(self._from, self._proofs, read.mail)
             if isinstance(decided, Ignored):
                 self._log("a mail was ignored", "mail_ignored", why=decided.why)
