@@ -141,9 +141,9 @@ class Reception:
         """A reply for every recipient; those for the postmaster are empty."""
         try:
             check_hops(read.mail)
-            if not self._from and read.mail.type == "multipart/report":
-                if await self._house.door.returned(octets) is not None:
-                    return [NOTED] * len(self._wanted)
+            report = not self._from and read.mail.type == "multipart/report"
+            if report and await self._house.door.returned(octets) is not None:
+                return [NOTED] * len(self._wanted)
             decided = judge(self._from, self._proofs, read.mail)
             if isinstance(decided, Ignored):
                 self._log("a mail was ignored", "mail_ignored", why=decided.why)
