@@ -61,6 +61,34 @@ def test_the_same_rows_make_the_same_octets() -> None:
     assert made[0] == made[1]
 
 
+def test_a_long_subject_is_folded_and_read_as_it_was_written() -> None:
+    for subject in ("Réunion à Liège 👨‍👩‍👧 " * 12, "plain words " * 30, "می‌خواهم بروم", "=?utf-8?q?not_a_word?="):
+        payload = letter(message("x", subject), Delivery(8, "zoe@example.org", ""), POST)
+        assert all(len(line) <= 78 for line in payload.split(b"\r\n"))
+        assert payload.isascii()
+        assert str(read(payload)["Subject"]) == subject.strip()
+
+
+def test_what_turns_the_direction_of_writing_is_not_shown() -> None:
+    assert read(letter(message("x", "bill \u202efdp.exe"), Delivery(8, "zoe@example.org", ""), POST))["Subject"] == (
+        "bill ?fdp.exe"
+    )
+
+
+def test_the_mark_of_a_delivery_is_its_message_id() -> None:
+    mail = read(letter(message(), Delivery(8, "zoe@example.org", "", "7.8.abcdefghijklmnop"), POST))
+    assert mail["Message-ID"] == "<7.8.abcdefghijklmnop@example.org>"
+
+
+def test_an_address_beyond_ascii_is_written_where_the_recipients_is_one_too() -> None:
+    told = message(reply_to="jürgen@example.org")
+    plain = letter(told, Delivery(8, "zoe@example.org", ""), POST)
+    assert plain.isascii()
+    assert read(plain)["Reply-To"] is None
+    beyond = letter(told, Delivery(8, "zoë@example.org", ""), POST).decode()
+    assert "\r\nTo: zoë@example.org\r\nReply-To: jürgen@example.org\r\n" in beyond
+
+
 HOSTILE = st.text(st.characters(exclude_categories=()), max_size=300) | st.sampled_from(
     [
         "a\r\nBcc: x@y",
