@@ -1,9 +1,9 @@
 """What stands between a stranger's octets and the parser: a thin copy of the mail, bounded in every direction.
 
 Parsers of mail are recursive, quadratic in places, and keep attachments several times over. So each mail is first read
-once, from left to right, by code that does nothing clever. What follows sees a thin copy: the MIME skeleton and the
-subjects and Message-IDs, cut to size. A body that may hold words is set aside, and only its number stands in the copy; any other body
-is left out.
+once, from left to right, by code that does nothing clever. What follows sees a thin copy: the MIME skeleton, the
+subjects and the Message-IDs, cut to size. A body that may hold words is set aside, and only its number stands in the
+copy; any other body is left out.
 """
 
 from __future__ import annotations

@@ -35,9 +35,13 @@ def text(said: str) -> bytes:
 
 
 def body(first: bytes, others: Sequence[bytes]) -> bytes:
-    """A mail's body with the fields that describe it: `first` alone, or several parts (RFC 2046 section 5.1.3)."""
+    """A mail's body with the fields that describe it: `first` alone, or several parts (RFC 2046 section 5.1.3).
+
+    All of them end with a line break.
+    """
     if not others:
         return first
     head = b'Content-Type: multipart/mixed; boundary="' + _BOUNDARY + b'"\r\n\r\n'
-    parts = b"".join(b"--" + _BOUNDARY + b"\r\n" + part.removesuffix(b"\r\n") + b"\r\n" for part in (first, *others))
-    return head + parts + b"--" + _BOUNDARY + b"--\r\n"
+    # Each part ends with a line break, which counts as the boundary's (RFC 2046 section 5.1.1).
+    line = b"--" + _BOUNDARY
+    return b"".join((head, *(piece for part in (first, *others) for piece in (line, b"\r\n", part)), line, b"--\r\n"))

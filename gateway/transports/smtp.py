@@ -14,6 +14,7 @@ import contextlib
 import logging
 import random
 import ssl
+import time
 from collections.abc import Sequence
 
 import aiosmtplib
@@ -50,6 +51,9 @@ class SmtpTransport:
         self._hub = hub
         self._queue: asyncio.Queue[Claimed] = asyncio.Queue()
         self._pending = 0
+        #: Who takes the next mail, and when it may leave.
+        self._taking = asyncio.Lock()
+        self._free = 0.0
         self._down = True
         self._draining = False
         self._broken = asyncio.Event()
@@ -141,7 +145,7 @@ class SmtpTransport:
             while True:
                 try:
                     async with asyncio.timeout(_IDLE if connection is not None else None):
-                        segment = await self._queue.get()
+                        segment = await self._next()
                 except TimeoutError:
                     await part(connection)
                     connection = None
@@ -151,6 +155,15 @@ class SmtpTransport:
         finally:
             if connection is not None:
                 connection.close()
+
+    async def _next(self) -> Claimed:
+        """The next mail, when the route's rate lets it go."""
+        async with self._taking:
+            await asyncio.sleep(max(0.0, self._free - time.monotonic()))
+            segment = await self._queue.get()
+            if self._route.rate is not None:
+                self._free = max(self._free, time.monotonic()) + 1 / self._route.rate
+            return segment
 
     async def _carry(self, connection: aiosmtplib.SMTP | None, segment: Claimed) -> aiosmtplib.SMTP | None:
         """Send one mail and settle it; the connection, where it can be used again."""

@@ -35,7 +35,6 @@ _RETURN_PATH = b"Return-Path: <"
 _UNWRITABLE = re.compile(r"[\x00-\x1f\x7f<>]")
 _MESSAGE_ID = re.compile(rb"(?im)^Message-ID:[ ]*<([!-;=?-~]{1,90}?)(@[^>\r\n]*)?>\r$")
 _LINES = re.compile(rb"\r\n|\n|\r")
-_DOTS = re.compile(rb"(?m)^\.")
 _QUEUED = re.compile(r"queued (?:mail for delivery )?as ([0-9A-Za-z._-]{3,64})\b", re.IGNORECASE)
 #: The operator's business with his server, not the mail's: it wants a login, or TLS (RFC 4954 section 6).
 _OPERATORS = frozenset({530, 534, 535, 538})
@@ -65,7 +64,7 @@ def envelope_sender(payload: bytes) -> tuple[str, bytes]:
 
 def envelope_id(message: bytes) -> str:
     """What the mail is known by: the left side of its Message-ID; empty where that cannot be an ENVID."""
-    found = _MESSAGE_ID.search(message.partition(b"\r\n\r\n")[0] + b"\r\n")
+    found = _MESSAGE_ID.search(message[: message.find(b"\r\n\r\n") + 2])
     return found[1].decode("ascii") if found is not None else ""
 
 
@@ -169,8 +168,7 @@ async def _data(connection: aiosmtplib.SMTP, message: bytes) -> SMTPResponse | E
     protocol = connection.protocol
     if protocol is None:
         raise ConnectionResetError("the connection was lost")
-    octets = _LINES.sub(b"\r\n", message)
-    octets = _DOTS.sub(b"..", octets if octets.endswith(b"\r\n") else octets + b"\r\n")
+    octets = _lines(message)
     # From here on the server may say something at any time.
     answer = asyncio.ensure_future(protocol.read_response(timeout=_DIGEST))
     try:
@@ -191,6 +189,17 @@ async def _data(connection: aiosmtplib.SMTP, message: bytes) -> SMTPResponse | E
     finally:
         if not answer.cancel() and not answer.cancelled():
             answer.exception()  # seen, whoever waited for it
+
+
+def _lines(message: bytes) -> bytes:
+    """The message in lines that end with CRLF, each dot that begins one doubled (RFC 5321 section 4.5.2)."""
+    ends = message.count(b"\r\n")
+    if not ends == message.count(b"\n") == message.count(b"\r"):
+        message = _LINES.sub(b"\r\n", message)
+    if not message.endswith(b"\r\n"):
+        message += b"\r\n"
+    stuffed = message.replace(b"\r\n.", b"\r\n..")
+    return b"." + stuffed if stuffed.startswith(b".") else stuffed
 
 
 async def _written(drain: Callable[[], Coroutine[None, None, None]], answer: asyncio.Future[Any]) -> None:

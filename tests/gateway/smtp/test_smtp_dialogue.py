@@ -147,6 +147,15 @@ async def test_a_mail_that_ends_every_connection_is_tried_again_later_and_stops_
     assert outcomes == {1: Result.TRANSIENT, 2: Result.ACCEPTED}
 
 
+async def test_mails_leave_no_faster_than_the_routes_rate(hub: Hub, serve: Any) -> None:
+    server = Server()
+    async with transport(hub, await serve(server), rate=40.0, binds=3) as one:
+        begun = asyncio.get_running_loop().time()
+        one.submit([segment(n) for n in range(1, 7)])
+        await hub.settles(6)
+    assert asyncio.get_running_loop().time() - begun >= 5 / 40
+
+
 async def test_a_refused_recipient_leaves_the_connection_to_the_others(hub: Hub, serve: Any) -> None:
     server = Server(RCPT="550 5.1.1 nobody")
     async with transport(hub, await serve(server)) as one:
