@@ -117,6 +117,7 @@ def relay(postfix: Callable[..., Postfix], back: int, mailboxes: Dovecot, policy
         f"virtual_uid_maps = static:{owner.pw_uid}",
         f"virtual_gid_maps = static:{owner.pw_gid}",
         "virtual_minimum_uid = 1",
+        "virtual_alias_maps = inline:{{tocsin@example.org = bounces@sms.example.org}}",
         "smtpd_recipient_restrictions = "
         "check_recipient_access inline:{{no@example.org = 550 5.7.1 we do not want that}}, "
         f"check_policy_service inet:127.0.0.1:{policy_port}",
@@ -238,6 +239,21 @@ async def test_what_a_mail_server_refuses_or_sends_back_is_told_of_each_recipien
     ]
     assert "unknown user" in came_back[0]
     assert "there is no such mailbox" in came_back[1]
+    assert await daemon.stop() == 0, daemon.said()
+
+
+async def test_bounces_to_a_sender_of_another_domain_find_their_way_by_an_alias(
+    daemon: DaemonProcess, relay: Postfix, policy: Policy
+) -> None:
+    daemon.config["route"][1]["sender"] = "tocsin@example.org"
+    await daemon.start()
+    to = ("--email", "nobody@home.example", "--email", "ann@home.example")
+    code, printed, said = await daemon.verb("send", "--account", "jean", *to, "--text", "hello")
+    assert code == 0, said
+    # Success is not asked for: the mailbox of another domain is not to be filled with such reports.
+    states = {"nobody@home.example": "undelivered", "ann@home.example": "accepted"}
+    story = await becomes(daemon, printed.strip(), states, relay)
+    assert story["state"] == "undelivered"
     assert await daemon.stop() == 0, daemon.said()
 
 
