@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 #: How long what is known of a sender is believed, in seconds; the transaction that takes his mail asks again.
 _MEMORY = 1.0
 _MOST_REMEMBERED = 10_000
+#: Reports of mail servers up to this size are read at once, in octets.
+_SHORT = 32 * 1024
 #: How long a report is kept waiting that comes before the answer it belongs to is recorded, in seconds.
 _TOO_EARLY = (0.1, 0.3, 1.0)
 
@@ -127,7 +129,9 @@ class MailDoor:
 
     async def returned(self, octets: bytes) -> str | None:
         """Note what a mail with a null reverse-path reports of an e-mail of ours; the id of its message, or None."""
-        report = read_returned(octets)
+        # A large one is read beside the loop, as the listener does.
+        short = len(octets) <= _SHORT
+        report = read_returned(octets) if short else await asyncio.to_thread(read_returned, octets)
         if report is None or not report.names:
             return None
         told = await self._settle_returned(report)

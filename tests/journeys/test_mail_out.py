@@ -257,6 +257,48 @@ async def test_bounces_to_a_sender_of_another_domain_find_their_way_by_an_alias(
     assert await daemon.stop() == 0, daemon.said()
 
 
+async def test_a_mail_whose_answer_was_lost_comes_again_as_the_same_mail(
+    serve: Callable[..., DaemonProcess], centre: NodeSmpp
+) -> None:
+    got: list[bytes] = []
+    twice = asyncio.Event()
+
+    async def forgets_the_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 x ESMTP\r\n")
+        while line := await reader.readline():
+            writer.write(b"354 go\r\n" if line.startswith(b"DATA") else b"250 ok\r\n")
+            if line.startswith(b"DATA"):
+                got.append(await reader.readuntil(b"\r\n.\r\n"))
+                if len(got) == 1:
+                    break
+                writer.write(b"250 2.0.0 taken\r\n")
+                twice.set()
+        writer.close()
+
+    server = await asyncio.start_server(forgets_the_first, "127.0.0.1", 0)
+    post = {"name": "post", "channels": ["email"], "transport": "smtp", "host": "127.0.0.1", "unknown_wait": "PT1S"}
+    port = server.sockets[0].getsockname()[1]
+    daemon = serve([operator(centre.port), {**post, "port": port, "sender": "tocsin@example.org"}])
+    await daemon.start()
+    code, printed, said = await daemon.verb(
+        "send", "--account", "jean", "--email", "zoe@example.org", "--text", "hello"
+    )
+    assert code == 0, said
+    await asyncio.wait_for(twice.wait(), 60)
+    assert len(got) == 2
+    assert got[0] == got[1]
+    for _ in range(20):
+        story = await shown(daemon, printed.strip())
+        if story["state"] == "accepted":
+            break
+    (segment,) = story["deliveries"][0]["segments"]
+    assert (segment["state"], segment["resent"]) == ("accepted", True)
+    assert [one["result"] for one in segment["attempts"]] == ["unknown", "accepted"]
+    assert {"unknown", "resent", "accepted"} <= {one["what"] for one in story["timeline"]}
+    assert await daemon.stop() == 0, daemon.said()
+    server.close()
+
+
 async def test_files_without_anybody_who_can_get_them_are_refused(daemon: DaemonProcess, tmp_path: Path) -> None:
     (tmp_path / "plan.pdf").write_bytes(OCTETS)
     daemon.write()
