@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -26,6 +27,12 @@ log = logging.getLogger(__name__)
 
 #: The most members of one set, so that no commit grows without bound.
 MOST = 500
+#: How far apart sets begin where others come meanwhile, in seconds; and how many are enough not to wait for more.
+PACE = 0.004
+ENOUGH = 4
+#: How many must come meanwhile, on average, for waiting to be worth it; and for how many sets it is given up if not.
+_WORTH = 0.2
+_SUSPENDED = 300
 #: How long the members of a set that failed are run one by one before the rest is refused, in seconds.
 PATIENCE = 10.0
 
@@ -43,6 +50,48 @@ class Member:
     argument: Any
     done: asyncio.Future[Any] | None
     rider: Callable[[Any], None] | None = None
+
+
+class Pace:
+    """How soon a set may follow another: where many ask, waiting a little makes fewer and larger sets.
+
+    A set costs about as much as its first member, for its statements, its commit and the way to the writer's thread.
+    So sets that follow each other begin `PACE` seconds apart, as long as others do come meanwhile: where nobody comes,
+    as from somebody who sends one after the other, waiting only delays, and is given up for a while.
+    """
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._eager = 0
+        self._at_first: int | None = None
+        self._gain = 1.0
+        self._suspended = 0
+
+    def count(self) -> None:
+        """One more wants to go at once."""
+        self._eager += 1
+
+    def hurry(self) -> None:
+        """No more waiting."""
+        self._suspended = sys.maxsize
+
+    def earliest(self) -> float:
+        """When the next set may begin, on the loop's clock."""
+        if self._suspended or self._eager >= ENOUGH:
+            return 0.0
+        if self._at_first is None:
+            self._at_first = self._eager
+        return self._began + PACE
+
+    def begins(self, now: float) -> None:
+        """A set begins."""
+        if self._suspended:
+            self._suspended -= 1
+        elif self._at_first is not None and now - self._began < 2 * PACE:  # it has waited
+            self._gain += (self._eager - self._at_first - self._gain) / 12
+            if self._gain < _WORTH:
+                self._gain, self._suspended = 1.0, _SUSPENDED
+        self._began, self._eager, self._at_first = now, 0, None
 
 
 #: Is told of every set after its commit, on the event loop: its members, their results, and how many seconds it took.
@@ -64,7 +113,8 @@ class Lane:
         self._busy = False
         self._began = 0.0
         self._timer: asyncio.Handle | None = None
-        self._due = math.inf
+        self._armed = self._wanted = math.inf
+        self._pace = Pace()
         self._idle: asyncio.Future[None] | None = None
 
     def ride(self, verb: str, other: str, ride: Ride) -> None:
@@ -79,33 +129,43 @@ class Lane:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
         self._gathered.append(Member(verb, argument, done))
-        if not self._busy:
-            self._begin_at(loop, loop.time() + patience if patience else 0.0)
+        if patience:
+            self._wanted = min(self._wanted, loop.time() + patience)
         else:
-            self._due = 0.0
+            self._wanted = 0.0
+            self._pace.count()
+        if not self._busy:
+            self._arm(loop)
         return done
 
-    def _begin_at(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        if due < self._due:
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See to it that the next set begins in time."""
+        at = max(self._wanted, self._pace.earliest())
+        if at < self._armed:
             if self._timer is not None:
                 self._timer.cancel()
-            self._due = due
+            self._armed = at
             # Not at once: what else is asked for in this turn of the loop goes along.
-            self._timer = loop.call_at(due, self._begin, loop) if due else loop.call_soon(self._begin, loop)
+            soon = at <= loop.time()
+            self._timer = loop.call_soon(self._begin, loop) if soon else loop.call_at(at, self._begin, loop)
 
     async def finish(self) -> None:
         """Returns when everything that has gathered is committed."""
         loop = asyncio.get_running_loop()
+        self._wanted = 0.0
+        self._pace.hurry()
         if self._gathered and not self._busy:
-            self._begin_at(loop, 0.0)
+            self._arm(loop)
         if self._gathered or self._busy:
             self._idle = self._idle or loop.create_future()
             await self._idle
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Send the next set to the writer."""
-        self._timer, self._due = None, math.inf
+        self._timer, self._armed = None, math.inf
         members, self._gathered = self._gathered[:MOST], self._gathered[MOST:]
+        self._wanted = 0.0 if self._gathered else math.inf
+        self._pace.begins(loop.time())
         for (verb, other), ride in self._rides.items():
             some = [member.argument for member in members if member.verb == verb]
             members += [Member(other, argument, None, rider) for argument, rider in (ride(some) if some else ())]
@@ -135,7 +195,7 @@ class Lane:
             if member.rider is not None:
                 member.rider(result)
         if self._gathered:
-            self._begin(loop)
+            self._arm(loop)
         _answer(members, results)
         self.observe(members, results, seconds)
         if not self._busy and not self._gathered and self._idle is not None:
