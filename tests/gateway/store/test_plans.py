@@ -98,6 +98,7 @@ def _multiply(connection: Connection, table: str, keys: str, where: str) -> None
 def _finish(connection: Connection) -> None:
     connection.execute(insert(schema.past).from_select(SEGMENT.c.keys(), select(SEGMENT).where(_HALF)))
     connection.execute(delete(SEGMENT).where(_HALF))
+    connection.exec_driver_sql("UPDATE past SET peer_key = 'y' || id")
     receipts_of = "1, 'one', 'x', 'x' || id, '+32', '', 'delivered', '', '', ''"
     columns = "at, route, peer_id, peer_key, address, sender, state, error, submitted, done, segment_id"
     connection.exec_driver_sql(f"INSERT INTO receipt ({columns}) SELECT {receipts_of}, id FROM segment")
@@ -207,7 +208,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
     "retire": (lambda desk: desk.store.run(_retire), set()),
     "receive, for what is past": (
         lambda desk: desk.store.do(
-            verbs.RECEIVE, Receive(Receipt("one", "x5", "+32475000000", "", ReceiptState.DELIVERED), desk.now)
+            verbs.RECEIVE, Receive(Receipt("one", "y5", "+32475000000", "", ReceiptState.DELIVERED), desk.now)
         ),
         {"ix_past_peer_key"},
     ),
@@ -238,7 +239,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
 }
 
 
-LARGE_STEPS = ("retire", "erase")
+BY_STATISTICS = ("retire", "erase", "story", "list")
 
 
 def _retire(connection: Connection) -> None:
@@ -254,8 +255,8 @@ async def _settle(desk: Any, result: Result) -> None:
 async def test_hot_statements_use_their_indexes(year: Any, store: Store) -> None:
     wrong = []
     for name, (act, indexes) in CASES.items():
-        if name in LARGE_STEPS and store.engine.dialect.name == "postgresql":
-            continue  # its statistics say that a step is much of so small a table
+        if name in BY_STATISTICS and store.engine.dialect.name == "postgresql":
+            continue  # it sees that these tables are small, or a step much of them
         with plans(store) as collected:
             await act(year)
         assert collected, name
