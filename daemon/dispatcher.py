@@ -1,8 +1,8 @@
 """Claim, submit, record: the loop between the queue and the transports.
 
 Each route has a feeder. It asks its transport for room, claims that many segments, which commits them `submitting`,
-and hands them over. Outcomes gather here and are settled in sets. What cannot be recorded, because the disk is full or
-the database away, stays in memory and is tried again; meanwhile nothing more is claimed, and the reason is said.
+and hands them over. Where intake and claims share their sets, a claim goes along with every intake, so that a segment
+leaves after one commit. Outcomes go to the recorder.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from daemon.board import Board
+from daemon.recorder import Recorder, Told
+from daemon.traffic import Traffic
 from gateway import presence, queries, receipts, routing, slots, verbs
 from gateway.claims import MOST, Claim, reread
+from gateway.draft import Draft
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.settlement import Settle, Settled
@@ -35,6 +39,10 @@ Maker = Callable[[Route, "Dispatcher"], Transport]
 _LOOK = 5.0
 #: Waits after a failed commit, in seconds: the first, the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
+#: How long it is believed that nothing of a route waits, after a claim that went along with an intake, in seconds.
+_MOMENT = 0.02
+#: How long a receipt waits for others; the SMS centre waits for our answer as long, and its window is limited.
+_PATIENCE = 0.004
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
 _LET_GO = 3.0
 
@@ -49,6 +57,13 @@ class _Feeder:
         self.kick.set()
         self.tasks: list[asyncio.Task[None]] = []
         self.stopping = False
+        #: A claim of this route goes along with a set of intake; its result comes to `Dispatcher._came`.
+        self.landed = asyncio.Event()
+        self.landed.set()
+        #: Until when it is believed that nothing of this route waits: its last claim got less than it asked for.
+        self.empty_until = 0.0
+        self.again: asyncio.TimerHandle | None = None
+        self.lost: tuple[Claim, StoreLostError] | None = None
         self.granted: tuple[int, float | None, str] | None = None
 
 
@@ -77,35 +92,36 @@ class Dispatcher:
         self._look = look
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._feeders: dict[str, _Feeder] = {}
-        #: What is to be recorded: outcomes, each with the instant of the claim it belongs to.
-        self._outcomes: list[tuple[Outcome, datetime | None]] = []
-        self._gathered = asyncio.Event()
-        self._recording = asyncio.Event()
-        self._recording.set()
-        self._in_hand = 0
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
         #: Routes that have long been down, and why: what fails elsewhere rather goes over others.
         self.ailing: Mapping[str, str] = {}
+        self.traffic = Traffic()
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.recorder = Recorder(store, board, self._settle, self._after, self.kick)
+        self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
 
     # The Hub ----------------------------------------------------------------------------------------------------------
 
     def settled(self, outcome: Outcome) -> None:
-        self._outcomes.append((outcome, self._claimed.pop(outcome.segment, None)))
-        self._gathered.set()
+        self.recorder.add(outcome, self._claimed.pop(outcome.segment, None))
 
     def more_room(self, route: str) -> None:
-        self.kick([route])
+        feeder = self._feeders.get(route)
+        if feeder is not None and time.monotonic() >= feeder.empty_until:
+            feeder.kick.set()
 
     def state(self, route: str, state: LinkState, why: str) -> None:
         self._board.set("route", route, state.value, why)
 
     async def receipt(self, receipt: Receipt) -> None:
-        found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()))
-        extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
-        log.info("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
+        self.recorder.receipt_comes()
+        found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
+        self.traffic.receipts += 1
+        if log.isEnabledFor(logging.DEBUG):
+            extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
+            log.debug("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
 
     async def incoming(self, incoming: Incoming) -> None:
         now = self._now()
@@ -118,6 +134,11 @@ class Dispatcher:
     def routes(self) -> Mapping[str, Route]:
         """The routes that are fed."""
         return {name: feeder.route for name, feeder in self._feeders.items()}
+
+    @property
+    def transports(self) -> Mapping[str, Transport]:
+        """What carries each of them."""
+        return {name: feeder.transport for name, feeder in self._feeders.items()}
 
     def start(self, group: asyncio.TaskGroup, routes: Sequence[Route]) -> None:
         """Begin to feed these routes; their tasks belong to the group."""
@@ -142,6 +163,9 @@ class Dispatcher:
         feeding = [feeder.tasks[1] for feeder in feeders]
         if feeding:
             await asyncio.wait(feeding, timeout=_LET_GO)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LET_GO):
+                    await asyncio.gather(*(feeder.landed.wait() for feeder in feeders))
         await asyncio.gather(*(feeder.transport.drain(seconds) for feeder in feeders))
         for feeder in feeders:
             for task in feeder.tasks:
@@ -153,8 +177,18 @@ class Dispatcher:
     def kick(self, routes: Sequence[str] | None = None) -> None:
         """There may be something to do for these routes; None: for all."""
         for feeder in self._feeders.values() if routes is None else map(self._feeders.get, routes):
-            if feeder is not None:
+            if feeder is None or feeder.again is not None:
+                continue
+            if time.monotonic() < feeder.empty_until:
+                # Most likely this tells of what a claim came along with, and has. If not, a moment is no harm.
+                feeder.again = asyncio.get_running_loop().call_later(_MOMENT, self._kick_again, feeder)
+            else:
                 feeder.kick.set()
+
+    def _kick_again(self, feeder: _Feeder) -> None:
+        feeder.again = None
+        feeder.empty_until = 0.0
+        feeder.kick.set()
 
     def can_send(self, route: str) -> bool:
         """Whether this node can hand segments to this route now, or soon will again."""
@@ -201,7 +235,7 @@ class Dispatcher:
                     await feeder.kick.wait()
             feeder.kick.clear()
             if not feeder.stopping:
-                await self._recording.wait()
+                await self.recorder.works.wait()
             try:
                 while await self._feed_once(feeder):
                     pass
@@ -216,16 +250,32 @@ class Dispatcher:
 
     async def _feed_once(self, feeder: _Feeder) -> bool:
         """Claim once and hand over. Whether there may be more to do at once."""
-        room = 0 if feeder.stopping else feeder.transport.room()
-        if room <= 0 or not self._recording.is_set():
+        if feeder.lost is not None:
+            (claim, error), feeder.lost = feeder.lost, None
+            self._hand_over(feeder, claim, await self._reread(feeder, claim, error))
+        room = self._room(feeder)
+        if room <= 0 or not feeder.landed.is_set():
             return False
-        # A claim is known by its instant: no two have the same, even where the clock is set back.
-        self._last_claim = max(self._now(), self._last_claim + timedelta(microseconds=1))
-        claim = Claim(feeder.route.name, room, self._node, self._last_claim)
+        claim = self._claim(feeder, room)
         try:
             claimed: list[Claimed] = await self._store.do(verbs.CLAIM, claim)
         except StoreLostError as error:
             claimed = await self._reread(feeder, claim, error)
+        return self._hand_over(feeder, claim, claimed)
+
+    def _room(self, feeder: _Feeder) -> int:
+        return 0 if feeder.stopping or not self.recorder.works.is_set() else feeder.transport.room()
+
+    def _claim(self, feeder: _Feeder, room: int) -> Claim:
+        # A claim is known by its instant: no two have the same, even where the clock is set back.
+        self._last_claim = max(self._now(), self._last_claim + timedelta(microseconds=1))
+        return Claim(feeder.route.name, room, self._node, self._last_claim)
+
+    def _hand_over(self, feeder: _Feeder, claim: Claim, claimed: Sequence[Claimed]) -> bool:
+        """Give the transport what a claim got. Whether there may be more to do at once."""
+        wanted = min(claim.limit, MOST)
+        # Only where nobody else brings work for this route, and every intake is seen by `_ride`.
+        feeder.empty_until = time.monotonic() + _MOMENT if self._rides and len(claimed) < wanted else 0.0
         if not claimed:
             return False
         self._claimed.update((segment.id, claim.now) for segment in claimed)
@@ -233,7 +283,29 @@ class Dispatcher:
             self._hand_back(claimed)
             return False
         feeder.transport.submit(claimed)
-        return len(claimed) >= min(room, MOST)
+        return len(claimed) >= wanted
+
+    def _ride(self, drafts: Sequence[Draft]) -> list[tuple[Claim, Callable[[Any], None]]]:
+        """Claims that go along with the intake of these: what is free to leave at once leaves after one commit."""
+        riders: list[tuple[Claim, Callable[[Any], None]]] = []
+        for name in {name for draft in drafts for name in draft.ways}:
+            feeder = self._feeders.get(name)
+            if feeder is None:
+                continue
+            feeder.empty_until = 0.0  # whoever brings these kicks after the commit, where nothing rides
+            if feeder.landed.is_set() and (room := self._room(feeder)) > 0:
+                feeder.landed.clear()
+                claim = self._claim(feeder, room)
+                riders.append((claim, partial(self._came, feeder, claim)))
+        return riders
+
+    def _came(self, feeder: _Feeder, claim: Claim, result: Any) -> None:
+        feeder.landed.set()
+        if isinstance(result, StoreLostError):
+            feeder.lost = claim, result
+            feeder.kick.set()
+        elif isinstance(result, BaseException) or self._hand_over(feeder, claim, result):
+            feeder.kick.set()
 
     async def _reread(self, feeder: _Feeder, claim: Claim, error: StoreError) -> list[Claimed]:
         """What a claim got whose COMMIT may have happened: were it forgotten, it would be `submitting` for good."""
@@ -274,41 +346,7 @@ class Dispatcher:
 
     # Recording --------------------------------------------------------------------------------------------------------
 
-    async def record(self) -> None:
-        """Settle what transports answer, until cancelled."""
-        wait = _FIRST_WAIT
-        while True:
-            await self._gathered.wait()
-            outcomes, self._outcomes = self._outcomes[:MOST], self._outcomes[MOST:]
-            if not self._outcomes:
-                self._gathered.clear()
-            if not outcomes:
-                continue
-            self._in_hand = len(outcomes)
-            try:
-                settled = await self._store.do(verbs.SETTLE, self._settle(outcomes))
-            except StoreError as error:
-                # Answers are never forgotten: they go back in front, and nothing more is claimed until they are kept.
-                self._outcomes[:0] = outcomes
-                self._gathered.set()
-                self._recording.clear()
-                why = f"{len(self._outcomes)} answers cannot be recorded, nothing more is sent: {error}"
-                self._board.set("store", "store", "down", why)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, _LONGEST_WAIT)
-                continue
-            except asyncio.CancelledError:
-                self._outcomes[:0] = outcomes
-                raise
-            wait = _FIRST_WAIT
-            self._in_hand = 0
-            if not self._recording.is_set():
-                self._recording.set()
-                self._board.set("store", "store", "up")
-                self.kick()
-            self._after(settled, [outcome for outcome, _ in outcomes])
-
-    def _settle(self, told: Sequence[tuple[Outcome, datetime | None]]) -> Settle:
+    def _settle(self, told: Sequence[Told]) -> Settle:
         now = self._now()
         waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
         routes = tuple(routing.with_health([feeder.route for feeder in self._feeders.values()], self.ailing))
@@ -316,24 +354,15 @@ class Dispatcher:
         return Settle(outcomes, now, waits, self._random.random(), self._node, claimed, routes)
 
     def _after(self, settled: Settled, outcomes: Sequence[Outcome]) -> None:
+        self.traffic.accepted += sum(outcome.result is Result.ACCEPTED for outcome in outcomes)
         for outcome in outcomes:
-            extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
-            level = logging.INFO if outcome.result == Result.ACCEPTED else logging.WARNING
+            level = logging.DEBUG if outcome.result is Result.ACCEPTED else logging.WARNING
             if log.isEnabledFor(level):
+                extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
                 log.log(level, "segment %s: %s%s", outcome.segment, outcome.result, _why(outcome), extra=extra)
         if settled.due is not None or any(outcome.result == Result.UNKNOWN for outcome in outcomes):
             self._look()
         self.kick(list(settled.ready))
-
-    async def flush(self, seconds: float) -> bool:
-        """Wait at most this long until every outcome is recorded; whether it is so."""
-        deadline = time.monotonic() + seconds
-        while self._outcomes or self._in_hand:
-            if time.monotonic() > deadline:
-                log.error("%d answers could not be recorded", len(self._outcomes), extra={"action": "answers_lost"})
-                return False
-            await asyncio.sleep(0.02)
-        return True
 
 
 def _why(outcome: Outcome) -> str:

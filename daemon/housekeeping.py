@@ -18,7 +18,19 @@ from sqlalchemy import Connection, delete
 
 from daemon.board import Board
 from filters.durations import Duration
-from gateway import claims, erasure, expansion, forwarding, health, presence, reports, rerouting, settlement, unknown
+from gateway import (
+    claims,
+    erasure,
+    expansion,
+    forwarding,
+    health,
+    history,
+    presence,
+    reports,
+    rerouting,
+    settlement,
+    unknown,
+)
 from gateway.store import schema
 from gateway.store.engine import StoreError
 from gateway.store.store import Store
@@ -27,6 +39,10 @@ log = logging.getLogger(__name__)
 
 #: The longest sleep of the loop, in seconds; what ends by its validity is noticed this late at most.
 _LOOK = 1.0
+#: How often what is over is looked for, in seconds; and how much longer than each step took the line then has for
+#: itself.
+_RETIRE = 60.0
+_SHARE = 3.0
 #: How long the keys of invariant I3 are kept.
 _KEYS = timedelta(days=30)
 #: How often what is too old is looked for, in seconds.
@@ -197,15 +213,43 @@ class Housekeeper:
                 await self._erase(self._keep().before(self._now()))
             await asyncio.sleep(_SWEEP)
 
+    async def retire(self) -> None:
+        """Move what is over out of the queue's way, until cancelled."""
+        while True:
+            with contextlib.suppress(StoreError):
+                await self.retire_once()
+            await asyncio.sleep(_RETIRE)
+
+    async def retire_once(self) -> int:
+        """Look through the queue's table once; how many segments have moved."""
+        silent = [route.name for route in self._office().routes if not route.receipts]
+        after: int | None = 0
+        count = 0
+        while after is not None:
+            look = functools.partial(history.find, now=self._now(), after=after, silent=silent)
+            found = await self._store.read(look)
+            after = found.next
+            for start in range(0, len(found.segments), history.STEP):
+                some = found.segments[start : start + history.STEP]
+                began = time.monotonic()
+                move = functools.partial(history.retire, ids=some, now=self._now(), silent=silent)
+                count += await self._store.run(move)
+                await asyncio.sleep(_SHARE * (time.monotonic() - began))
+            await asyncio.sleep(0)
+        if count:
+            log.info("%d segments are over and left the queue", count, extra={"action": "retired", "count": count})
+        return count
+
     async def _erase(self, before: datetime) -> None:
         await self._store.run(lambda connection: erasure.erase_strays(connection, before))
         after: int | None = 0
         count = 0
         while after is not None:
+            began = time.monotonic()
             step = await self._store.run(functools.partial(erasure.erase, before=before, after=after))
             after = step.next
             count += step.messages
-            await asyncio.sleep(0.05)  # the line goes on
+            await asyncio.sleep(_SHARE * (time.monotonic() - began))  # the line goes on
         if count:
             extra = {"action": "erased", "count": count}
             log.info("%d messages were older than is kept and were erased", count, extra=extra)

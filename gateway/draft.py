@@ -148,6 +148,9 @@ def route_for(routes: Sequence[routing.Route], channel: Channel, address: str) -
 
 def _storable(request: Request) -> Request:
     """The same request in characters every database can keep: no NUL, no surrogate that stands alone."""
+    said = (request.text, request.subject, request.report_to or "", *[one.name for one in request.recipients])
+    if all(map(_is_plain, said)):
+        return request
     return replace(
         request,
         recipients=tuple(
@@ -159,8 +162,12 @@ def _storable(request: Request) -> Request:
     )
 
 
+def _is_plain(written: str) -> bool:
+    return written.isascii() and "\0" not in written
+
+
 def _kept(written: str) -> str:
-    if written.isascii() and "\0" not in written:
+    if _is_plain(written):
         return written
     return written.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, literal_column, select, update
 
-from gateway import settlement
+from gateway import history, settlement
 from gateway.claims import SUBMITTING, UNKNOWN
 from gateway.message import State, may_become
 from gateway.peer_ids import Habit, fold, folded_forms, habit, meant
-from gateway.store import schema
+from gateway.store import hot, schema
 from gateway.transports.base import Incoming, Outcome, Receipt, ReceiptState, Result
 
 _segment, _receipt = schema.segment, schema.receipt
@@ -45,24 +45,23 @@ class Receive:
 
 
 _COLUMNS = (*settlement.COLUMNS, _segment.c.address, _segment.c.peer_id, _segment.c.peer_key)
-_CANDIDATES = (
+_CANDIDATES = hot.Statement(
     select(*_COLUMNS)
-    .where(
-        _segment.c.route.in_(bindparam("routes", expanding=True)),
-        _segment.c.peer_key.is_not(None),
-        _segment.c.peer_key.in_(bindparam("keys", expanding=True)),
-    )
+    .where(_segment.c.peer_key.is_not(None), _segment.c.peer_key.in_(bindparam("keys", expanding=True)))
     .order_by(_segment.c.id)
     .with_for_update()
 )
-_UNKNOWN = (
+_BACK = hot.Statement(select(*_COLUMNS).where(_segment.c.id.in_(bindparam("ids", expanding=True))).with_for_update())
+_UNKNOWN = hot.Statement(
     select(*_COLUMNS)
     .where(UNKNOWN, _segment.c.address.in_(bindparam("addresses", expanding=True)))
     .order_by(_segment.c.id)
     .with_for_update()
 )
 #: Segments in flight to these numbers: their own receipt may overtake their answer.
-_IN_FLIGHT = select(*_COLUMNS).where(SUBMITTING, _segment.c.address.in_(bindparam("addresses", expanding=True)))
+_IN_FLIGHT = hot.Statement(
+    select(*_COLUMNS).where(SUBMITTING, _segment.c.address.in_(bindparam("addresses", expanding=True)))
+)
 #: The ids a route was lately answered, and those its receipts lately told: what they show of its habit.
 _ANSWERED = (
     select(_segment.c.peer_id)
@@ -76,12 +75,19 @@ _TOLD = (
     .order_by(_receipt.c.id.desc())
     .limit(50)
 )
-_ORPHANS = (
+_ANY_ORPHAN = hot.Statement(
+    select(_receipt.c.peer_key)
+    .where(_receipt.c.segment_id.is_(None))
+    .order_by(_receipt.c.peer_key)  # the partial index's order
+    .limit(literal_column("1"))
+)
+_ORPHANS = hot.Statement(
     select(_receipt)
     .where(_receipt.c.segment_id.is_(None), _receipt.c.peer_key.in_(bindparam("keys", expanding=True)))
     .order_by(_receipt.c.id)
     .with_for_update()
 )
+_ADD = hot.insert_into(_receipt, "id")
 _ADOPT = update(_receipt).where(_receipt.c.id == bindparam("orphan")).values(segment_id=bindparam("segment"))
 
 
@@ -91,8 +97,7 @@ def receive_many(connection: Connection, receives: Sequence[Receive]) -> list[in
     A final state stays: a later receipt that says otherwise is kept with the segment and changes nothing.
     """
     book = settlement.Book(max(receive.now for receive in receives))
-    known = _candidates(connection, ((receive.receipt.route, receive.receipt.id) for receive in receives))
-    found = [_match(known, receive.receipt.route, receive.receipt.id, receive.receipt.to, book) for receive in receives]
+    found = _by_id(connection, receives, book)
     lost = _unknown(connection, [one.receipt for one, row in zip(receives, found, strict=True) if row is None])
     rows: list[dict[str, Any]] = []
     for n, receive in enumerate(receives):
@@ -101,16 +106,18 @@ def receive_many(connection: Connection, receives: Sequence[Receive]) -> list[in
             found[n] = row
             _move(row, receive.receipt, book)
         rows.append(_row(receive, None if row is None else row.id))
-    connection.execute(insert(_receipt), rows)
+    _ADD.write(connection, rows)
     book.write(connection)
     return [None if row is None else row.id for row in found]
 
 
 def adopt_orphans(connection: Connection, outcomes: Iterable[Outcome], now: datetime) -> int:
     """Match receipts that came before the answers they belong to; how many. Called with what was just accepted."""
+    if not _ANY_ORPHAN.all(connection, {}):
+        return 0
     accepted = {one.peer_id for one in outcomes if one.result == Result.ACCEPTED and one.peer_id}
     keys = sorted({form for written in accepted for form in folded_forms(written)})
-    orphans = connection.execute(_ORPHANS, {"keys": keys}).all() if keys else ()
+    orphans = _ORPHANS.all(connection, {"keys": keys})
     if not orphans:
         return 0
     known = _candidates(connection, ((orphan.route, orphan.peer_id) for orphan in orphans))
@@ -139,12 +146,40 @@ class _Known(dict[tuple[str, str], list[Any]]):
         self.habits: dict[str, Habit | None] = {}
 
 
+def _by_id(connection: Connection, receives: Sequence[Receive], book: settlement.Book) -> list[Any | None]:
+    """The segment each of these receipts means, from the queue's table; else from the past.
+
+    One of the past that the receipt would change comes back for it, to change as all others do.
+    """
+    known = _candidates(connection, ((one.receipt.route, one.receipt.id) for one in receives))
+    found = [_match(known, one.receipt.route, one.receipt.id, one.receipt.to, book) for one in receives]
+    missing = [n for n, row in enumerate(found) if row is None and receives[n].receipt.id]
+    if missing:
+        keys = {form for n in missing for form in folded_forms(receives[n].receipt.id)}
+        past: dict[tuple[str, str], list[Any]] = {}
+        for row in history.by_peer_key(connection, sorted(keys)):
+            past.setdefault((row.route, row.peer_key), []).append(row)
+        for n in missing:
+            receipt = receives[n].receipt
+            found[n] = _match(past, receipt.route, receipt.id, receipt.to, book)
+        changing = {
+            row.id
+            for n in missing
+            if (row := found[n]) is not None and _after(State(row.state), receives[n].receipt) is not None
+        }
+        if changing:
+            history.bring_back(connection, changing)
+            back = {row.id: row for row in _BACK.all(connection, {"ids": sorted(changing)})}
+            found = [row if row is None else back.get(row.id, row) for row in found]
+    return found
+
+
 def _candidates(connection: Connection, wanted: Iterable[tuple[str, str]]) -> _Known:
     pairs = {(route, written) for route, written in wanted if written}
     known = _Known()
     if pairs:
         keys = sorted({form for _, written in pairs for form in folded_forms(written)})
-        for row in connection.execute(_CANDIDATES, {"routes": sorted({route for route, _ in pairs}), "keys": keys}):
+        for row in _CANDIDATES.all(connection, {"keys": keys}):
             known.setdefault((row.route, row.peer_key), []).append(row)
     for route in sorted({route for route, written in pairs if _is_ambiguous(known, route, written)}):
         answered = connection.execute(_ANSWERED, {"on_route": route}).scalars().all()
@@ -191,8 +226,8 @@ def _unknown(connection: Connection, receipts: Iterable[Receipt]) -> list[Any]:
     addresses = {"+" + receipt.to.lstrip("+0") for receipt in receipts if receipt.to}
     if not addresses:
         return []
-    lost = connection.execute(_UNKNOWN, {"addresses": sorted(addresses)}).all()
-    return [*lost, *connection.execute(_IN_FLIGHT, {"addresses": sorted(addresses)})] if lost else []
+    lost = _UNKNOWN.all(connection, {"addresses": sorted(addresses)})
+    return [*lost, *_IN_FLIGHT.all(connection, {"addresses": sorted(addresses)})] if lost else []
 
 
 def _told(receipt: Receipt, lost: Sequence[Any], book: settlement.Book) -> Any | None:
@@ -233,12 +268,18 @@ def submitted_about(written: str, at: datetime) -> bool:
     return False
 
 
-def _move(row: Any, receipt: Receipt, book: settlement.Book) -> None:
-    before = State(row.state)
+def _after(before: State, receipt: Receipt) -> State | None:
+    """What the receipt makes of a segment in this state; None where it changes nothing."""
     after = MEANS.get(receipt.state)
     if after is None and before == State.UNKNOWN:
         after = State.ACCEPTED  # it speaks of what it has
-    if after is None or row.id in book.changes or not may_become(before, after):
+    return after if after is not None and may_become(before, after) else None
+
+
+def _move(row: Any, receipt: Receipt, book: settlement.Book) -> None:
+    before = State(row.state)
+    after = _after(before, receipt)
+    if after is None or row.id in book.changes:
         return
     if before == State.UNKNOWN:
         book.event(row, "accepted", "the answer was lost; a receipt tells that the SMS centre has it")

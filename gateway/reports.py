@@ -215,9 +215,10 @@ def _about(connection: Connection, row: Any, *, delay: bool) -> About:
 
 def _segments(connection: Connection, message: int) -> dict[int, list[Any]]:
     """The segments of a message by delivery."""
-    columns = (_segment.c.id, _segment.c.delivery_id, _segment.c.state, _segment.c.expires)
+    ever = schema.ever
+    columns = (ever.c.id, ever.c.delivery_id, ever.c.state, ever.c.expires)
     found: dict[int, list[Any]] = {}
-    for row in connection.execute(select(*columns).where(_segment.c.message_id == message).order_by(_segment.c.id)):
+    for row in connection.execute(select(*columns).where(ever.c.message_id == message).order_by(ever.c.id)):
         found.setdefault(row.delivery_id, []).append(row)
     return found
 
@@ -242,11 +243,11 @@ def _reasons(connection: Connection, message: int, segments: Mapping[int, Iterab
 
 def _last_tries(connection: Connection, message: int) -> dict[int, tuple[str, str]]:
     """Of deliveries that were not reached: what their last attempt came to, and the operator's code for it."""
-    attempt = schema.attempt
+    attempt, ever = schema.attempt, schema.ever
     statement = (
-        select(_segment.c.delivery_id, attempt.c.detail, attempt.c.code)
-        .join(attempt, attempt.c.segment_id == _segment.c.id)
-        .where(_segment.c.message_id == message, _segment.c.state.not_in([state.value for state in PAID]))
+        select(ever.c.delivery_id, attempt.c.detail, attempt.c.code)
+        .join(attempt, attempt.c.segment_id == ever.c.id)
+        .where(ever.c.message_id == message, ever.c.state.not_in([state.value for state in PAID]))
         .order_by(attempt.c.at, attempt.c.segment_id, attempt.c.n)
     )
     rows = connection.execute(statement)

@@ -2,11 +2,12 @@
 //
 //   node tests/peers/sink.js [--port 0] [--password P] [--receipts] [--receipt-delay MS] [--delay MS] [--throttle N]
 //        [--throttle-every N] [--throttle-tenths N] [--rate N] [--silent N] [--nack-every N] [--drop-every N]
-//        [--receipts-first] [--slam N] [--dribble] [--by text|to|both] [--quiet]
+//        [--receipts-first] [--slam N] [--dribble] [--by text|to|both] [--quiet | --brief]
 //
 // Speaks JSON, one line each. On stdout first {"event":"listening","port"}; then, unless --quiet, {"event":"bind"…},
 // {"event":"submit","text","to","from","id","status","data_coding","esm_class","udh",…} for each submit_sm;
 // "at" is when it came, in nanoseconds of the machine's monotonic clock; and {"event":"receipt","id"} for each answered.
+// --brief says of a submit only "text", "status" and "at", and nothing of receipts: what costs little beside a measurement.
 // --throttle answers the first N by ESME_RTHROTTLED, --throttle-every each Nth, --throttle-tenths N of each ten; --rate
 // what exceeds N a second; --silent leaves the first N unanswered; --nack-every answers each Nth by generic_nack;
 // --drop-every destroys the connection at each Nth, unanswered; --slam closes the first N connections at once;
@@ -101,7 +102,9 @@ function submitted(session, pdu) {
   } else {
     total[silent ? 'silent' : 'throttled']++;
   }
-  if (!options.quiet) {
+  if (options.brief) {
+    say({ event: 'submit', text, status, at });
+  } else if (!options.quiet) {
     say({
       event: 'submit', text, to: pdu.destination_addr, from: pdu.source_addr, id, status, udh,
       data_coding: pdu.data_coding, esm_class: pdu.esm_class, registered_delivery: pdu.registered_delivery,
@@ -133,7 +136,7 @@ function receipt(pdu, id, at) {
     esm_class: 4, receipted_message_id: id, message_state: 2,
     short_message: Buffer.from(`id:${id} sub:001 dlvrd:001 submit date:${stamp(at)} done date:${stamp(new Date())} ` +
       'stat:DELIVRD err:000 text:'),
-  }, () => { total.receipts++; if (!options.quiet) say({ event: 'receipt', id }); });
+  }, () => { total.receipts++; if (!options.quiet && !options.brief) say({ event: 'receipt', id }); });
 }
 
 // Delivers to whoever receives; what is put off, finds nobody, or is not answered before the connection is lost, is

@@ -64,7 +64,7 @@ class Scale:
         now: Counter[str] = Counter()
         dispatcher = self._house.dispatcher
         if dispatcher is not None:
-            now["outcomes"] = len(dispatcher._outcomes)
+            now["outcomes"] = len(dispatcher.recorder._told)
             now["claimed"] = len(dispatcher._claimed)
             for feeder in dispatcher._feeders.values():
                 if isinstance(feeder.transport, SmppTransport):
