@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from daemon.esmtp import Path
+from gateway import names
 from gateway.failure import RefusedError
 
 #: A number with a subaddress behind it (RFC 5233), which is somebody's note to himself: `32475123456+alarm`.
@@ -20,6 +21,13 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A list or a contact of the sender's, as written: `family`, `Jean.Dupont`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Postmaster:
     """Whoever runs this system (RFC 5321 section 4.5.1)."""
 
@@ -29,7 +37,7 @@ class Asked:
     """`verdict@`: the sender asks how his mail is judged."""
 
 
-def destination(path: Path, sms_domain: str) -> Number | Postmaster | Asked:
+def destination(path: Path, sms_domain: str) -> Number | Named | Postmaster | Asked:
     """What an address stands for. `RefusedError` (550 5.7.1) for a domain that is not ours."""
     if path.local.lower() == "postmaster" and path.domain in ("", sms_domain):
         return Postmaster()
@@ -41,4 +49,5 @@ def destination(path: Path, sms_domain: str) -> Number | Postmaster | Asked:
     if path.local.lower() == "verdict":
         return Asked()
     subaddress = _SUBADDRESS.match(path.local)
-    return Number(subaddress[1] if subaddress else path.local)
+    text = subaddress[1] if subaddress else path.local
+    return Number(text) if names.is_number(text) else Named(text)

@@ -23,6 +23,7 @@ from daemon.traffic import Traffic
 from gateway import presence, queries, receipts, routing, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.draft import Draft
+from gateway.intake import COMPACT
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.settlement import Settle, Settled
@@ -41,8 +42,8 @@ _LOOK = 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 #: How long it is believed that nothing of a route waits, after a claim that went along with an intake, in seconds.
 _MOMENT = 0.02
-#: How long a receipt waits for others; the SMS centre waits for our answer as long, and its window is limited.
-_PATIENCE = 0.004
+#: How long a receipt waits for the next; the SMS centre waits for our answer as long, and its window is limited.
+_PATIENCE = 0.005
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
 _LET_GO = 3.0
 
@@ -82,22 +83,25 @@ class Dispatcher:
         *,
         now: Callable[[], datetime],
         look: Callable[[], None] = lambda: None,
+        lists: Callable[[], None] = lambda: None,
     ) -> None:
-        """`look` is called when something new waits for its time: another attempt, or a receipt to tell."""
+        """`look` is called when something new waits for its time: another attempt, or a receipt to tell; `lists` when
+        a long list of recipients is about to be taken."""
         self._store = store
         self._board = board
         self._node = node
         self._make = make
         self._now = now
         self._look = look
+        self._lists = lists
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._feeders: dict[str, _Feeder] = {}
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
+        self.traffic = Traffic()
         #: Routes that have long been down, and why: what fails elsewhere rather goes over others.
         self.ailing: Mapping[str, str] = {}
-        self.traffic = Traffic()
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
         self.recorder = Recorder(store, board, self._settle, self._after, self.kick)
         self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
@@ -269,7 +273,8 @@ class Dispatcher:
     def _claim(self, feeder: _Feeder, room: int) -> Claim:
         # A claim is known by its instant: no two have the same, even where the clock is set back.
         self._last_claim = max(self._now(), self._last_claim + timedelta(microseconds=1))
-        return Claim(feeder.route.name, room, self._node, self._last_claim)
+        post = feeder.route if feeder.route.transport == "smtp" else None
+        return Claim(feeder.route.name, room, self._node, self._last_claim, post)
 
     def _hand_over(self, feeder: _Feeder, claim: Claim, claimed: Sequence[Claimed]) -> bool:
         """Give the transport what a claim got. Whether there may be more to do at once."""
@@ -287,6 +292,8 @@ class Dispatcher:
 
     def _ride(self, drafts: Sequence[Draft]) -> list[tuple[Claim, Callable[[Any], None]]]:
         """Claims that go along with the intake of these: what is free to leave at once leaves after one commit."""
+        if any(len(draft.legs) > COMPACT for draft in drafts):
+            asyncio.get_running_loop().call_later(_MOMENT, self._lists)
         riders: list[tuple[Claim, Callable[[Any], None]]] = []
         for name in {name for draft in drafts for name in draft.ways}:
             feeder = self._feeders.get(name)

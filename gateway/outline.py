@@ -43,7 +43,7 @@ def standing(connection: Connection, message: int, *, inline: int) -> Standing:
     units: int = 0
     for table in (_segment, _chunk):
         asked = select(func.coalesce(func.sum(table.c.units), 0)).where(table.c.message_id == message)
-        units += connection.execute(asked).scalar_one()
+        units += int(connection.execute(asked).scalar_one())  # PostgreSQL adds up to a numeric
     if recipients > inline:
         return Standing(recipients, units, None)
     counted = (

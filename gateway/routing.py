@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from gateway.message import Channel
+from gateway.text import LETTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ class Route:
     status: Mapping[int, str] = field(default_factory=dict)
     protocol_id: int = 0
     ailing: str = field(default="", compare=False)
+
+    @property
+    def cutting(self) -> str:
+        """How a text is cut for it: by its `concat`, or not at all where it goes out as a letter."""
+        return LETTER if self.transport == "smtp" else self.concat
 
     def units(self, number: str) -> int:
         """What one segment to this number costs here: the longest matching prefix of `prices`, else `price`."""

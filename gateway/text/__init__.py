@@ -5,6 +5,6 @@
 """
 
 from gateway.text.received import decode
-from gateway.text.segments import MAX_PARTS, Cut, Part, cut, describe
+from gateway.text.segments import LETTER, MAX_PARTS, Cut, Part, cut, describe
 
-__all__ = ["MAX_PARTS", "Cut", "Part", "cut", "decode", "describe"]
+__all__ = ["LETTER", "MAX_PARTS", "Cut", "Part", "cut", "decode", "describe"]

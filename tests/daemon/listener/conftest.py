@@ -44,6 +44,7 @@ class House:
         self.passwords: dict[str, tuple[int, str | None]] = {"jean": (1, right), "jean@example.org": (1, right)}
         self.ids: dict[tuple[int, str, bytes], str] = {}
         self.asked: list[str] = []
+        self.names: set[str] = set()
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -58,6 +59,10 @@ class House:
     async def check_recipient(self, sender: Sender, number: str) -> None:
         if number.startswith("+1"):
             raise RefusedError("No route here takes numbers of North America.", smtp="550 5.1.2")
+
+    async def check_name(self, sender: Sender, name: str) -> None:
+        if name not in self.names:
+            raise RefusedError(f"No list and no contact of yours is called {name}.", smtp="550 5.1.1")
 
     def check_postmaster(self, *, stranger: bool) -> None:
         if self.postmaster is None:
