@@ -1,9 +1,9 @@
 """What an SMS centre sends by itself: receipts and messages, recorded first and answered afterwards.
 
 Of each deliver_sm the Hub is asked to record it; it is answered ESME_ROK when that is done, ESME_RX_T_APPN when it
-failed: the centre keeps it and sends it again. The number of those being recorded is bounded. At `LIMIT` the connection is
-not read any further, so that a burst waits in the network; if that lasts `PATIENCE` seconds it is read again, for the
-answers of our own submits must not wait for a store that is away, and what is over the limit is refused for now.
+failed: the centre keeps it and sends it again. The number of those being recorded is bounded. At `LIMIT` the connection
+is not read any further, so that a burst waits in the network; if that lasts `PATIENCE` seconds it is read again, for
+the answers of our own submits must not wait for a store that is away, and what is over the limit is refused for now.
 """
 
 from __future__ import annotations

@@ -250,7 +250,7 @@ class Link(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
         own = transport.get_extra_info("socket")
         if _QUICKACK >= 0 and own is not None and own.fileno() >= 0:
-            # A view of it, for uvloop makes one anew at each call; let go of, never closed, when the connection is lost.
+            # A view of it, for uvloop makes one anew at each call; let go of, never closed, when it is lost.
             self._socket = socket.socket(fileno=own.fileno())
         now = self._clock()
         response = self._route.response_timeout
