@@ -452,7 +452,7 @@ class Link(asyncio.Protocol):
         A centre that leaves Nagle's algorithm on keeps its next PDU back until then (RFC 9293 section 3.7.4), and a
         delayed acknowledgement would make it wait for 40 ms, window after window.
         """
-        if self._socket is not None:
+        if self._socket is not None and _QUICKACK is not None:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 

@@ -1,4 +1,4 @@
-"""A route that has long been down, in the whole daemon: others take over, what waits goes by them, and it comes back."""
+"""A route that has long been down, in the whole daemon: others take over, what waits goes by them, it comes back."""
 
 from __future__ import annotations
 
