@@ -66,4 +66,4 @@ def meant(
         wish = name.wish if len(recipients) <= _MOST_WISHES else Wish()
         found.append((recipients, wish))
         left_out += resolved.left_out
-    return tuple(found), tuple(left_out)
+    return tuple(found), tuple(dict.fromkeys(left_out))
