@@ -1,14 +1,17 @@
-"""The language of filters: a JSON document becomes a `Filter`, or an error that names the path (CONTRACT, "Filters")."""
+"""Filters as a document says them: criteria, what to send to whom, how often and when (CONTRACT, "Filters")."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import time, timedelta
 from typing import ClassVar, Literal, TypeAlias
 
+from filters import fields, templates
 from filters.context import Source
+from filters.durations import Duration
 from filters.sight import Sight
-from filters.verdict import Channel, Json, Need, Verdict
+from filters.verdict import Channel, Decided, Finding, Json, Need, Verdict
 
 
 class FilterError(ValueError):
@@ -22,7 +25,7 @@ class FilterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """One question to the mail. `value` is as written; None where the op takes none."""
+    """One question to the mail. `value` is as written; None where the op takes none. `ask` is it, made ready."""
 
     __test__: ClassVar[bool] = False  # no test of pytest's
 
@@ -31,6 +34,7 @@ class Test:
     op: str
     value: Json = None
     accents: bool = False
+    ask: Callable[[Sight], tuple[bool, Json]] = field(kw_only=True, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Action:
     to: tuple[tuple[Channel, tuple[str, ...]], ...]
     text: str | None = None
     max_parts: int | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,10 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Criteria and actions. `source` is as written: `all`, `smtp`, `mailbox:NAME`, `folder:NAME/FOLDER`."""
+    """Criteria and actions. `source` is as written: `all`, `smtp`, `mailbox:NAME`, `folder:NAME/FOLDER`.
+
+    Equal filters are those whose documents say the same. `filters.documents.parse` makes them.
+    """
 
     name: str
     when: Node
@@ -97,28 +105,113 @@ class Filter:
     quiet: Quiet | None = None
 
     def watches(self, source: Source | None) -> bool:
-        """Whether mails that came through this door are its business."""
-        raise NotImplementedError
+        """Whether mails that came through this door are its business; where the door is not known, they are."""
+        kind, _, rest = self.source.partition(":")
+        if source is None or kind == "all":
+            return True
+        if kind == "smtp" or source.kind == "smtp":
+            return kind == source.kind
+        mailbox, _, folder = rest.partition("/") if kind == "folder" else (rest, "", "")
+        same = mailbox.casefold() == source.mailbox.casefold()
+        return same and (kind == "mailbox" or folder.casefold() == source.folder.casefold())
 
     @property
     def needs(self) -> frozenset[Need]:
         """What of a mail it looks at, in its tests and in its texts."""
-        raise NotImplementedError
+        found: set[Need] = set()
+        for test in tests(self.when):
+            found |= fields.find(test.field).needs
+        for action in self.actions:
+            found |= templates.needs(action.text)
+            if action.subject is not None:
+                found |= templates.needs(action.subject)
+        return frozenset(found)
 
     def judge(self, sight: Sight) -> Verdict:
-        """How this filter judges this mail."""
-        raise NotImplementedError
+        """How this filter judges this mail: every test is asked, and tells what it found."""
+        if not self.watches(sight.context.source):
+            return Verdict(self.name, False, notes=(f"its source is {self.source}: this mail came another way",))
+        hits: list[Finding] = []
+        misses: list[Finding] = []
+        matched = _holds(self.when, sight, hits, misses)
+        notes = dict.fromkeys(note for one in (*hits, *misses) if (note := _unknown(one, sight)))
+        actions: tuple[Decided, ...] = ()
+        if matched:
+            actions = tuple(dict.fromkeys(one for action in self.actions for one in _decided(action, sight)))
+        if sight.mail.cut and "structure" in self.needs:
+            notes["the mail is so large or so deep that parts of it were not looked at"] = None
+        return Verdict(
+            self.name, matched, tuple(hits), tuple(misses), actions, tuple(notes), stopped=matched and self.stop
+        )
 
     def document(self) -> dict[str, Json]:
-        """The JSON document it was made of: `parse(filter.document()) == filter`."""
-        raise NotImplementedError
+        """The JSON document it was made of: parsed again, it is an equal filter."""
+        document: dict[str, Json] = {"name": self.name, "source": self.source, "when": _written(self.when)}
+        document["actions"] = [_action(action) for action in self.actions]
+        if self.stop:
+            document["stop"] = True
+        if self.max_per is not None:
+            window = str(Duration(fixed=self.max_per.window))
+            document["max_per"] = {"count": self.max_per.count, "window": window, "then": self.max_per.then}
+        if self.quiet is not None:
+            hours = {"from": f"{self.quiet.from_:%H:%M}", "to": f"{self.quiet.to:%H:%M}"}
+            document["quiet"] = {**hours, "then": self.quiet.then}
+        return document
 
 
-def parse(document: Json) -> Filter:
-    """The filter of a JSON document; `FilterError` with the path of what is wrong."""
-    raise NotImplementedError
+def tests(node: Node) -> list[Test]:
+    """Every test of a tree, in the order written."""
+    if isinstance(node, Test):
+        return [node]
+    if isinstance(node, Not):
+        return tests(node.node)
+    return [test for one in node.nodes for test in tests(one)]
 
 
-def read(text: str | bytes) -> list[Filter]:
-    """The filters of a JSON text that holds one, or a list of them; `FilterError` with the path or the line."""
-    raise NotImplementedError
+def _holds(node: Node, sight: Sight, hits: list[Finding], misses: list[Finding]) -> bool:
+    """Whether a node is true. Nothing is left out once that is clear: the trace has every test."""
+    if isinstance(node, Test):
+        held, found = node.ask(sight)
+        (hits if held else misses).append(Finding(node.path, node.field, node.op, node.value, found))
+        return held
+    if isinstance(node, Not):
+        return not _holds(node.node, sight, hits, misses)
+    results = [_holds(one, sight, hits, misses) for one in node.nodes]
+    return all(results) if isinstance(node, All) else any(results)
+
+
+def _unknown(finding: Finding, sight: Sight) -> str:
+    return sight.look(fields.find(finding.field)).unknown
+
+
+def _decided(action: Action, sight: Sight) -> list[Decided]:
+    text = templates.render(action.text, sight)
+    subject = ""
+    if any(channel != "sms" for channel, _ in action.to):
+        subject = templates.render("{subject}" if action.subject is None else action.subject, sight)
+    return [
+        Decided(channel, to, text, action.max_parts, "" if channel == "sms" else subject)
+        for channel, destinations in action.to
+        for to in destinations
+    ]
+
+
+def _written(node: Node) -> dict[str, Json]:
+    if isinstance(node, Not):
+        return {"not": _written(node.node)}
+    if not isinstance(node, Test):
+        return {"all" if isinstance(node, All) else "any": [_written(one) for one in node.nodes]}
+    document: dict[str, Json] = {"field": node.field, "op": node.op}
+    if node.value is not None:
+        document["value"] = node.value
+    if node.accents:
+        document["accents"] = True
+    return document
+
+
+def _action(action: Action) -> dict[str, Json]:
+    document: dict[str, Json] = {channel: list(destinations) for channel, destinations in action.to}
+    for name in ("text", "max_parts", "subject"):
+        if getattr(action, name) is not None:
+            document[name] = getattr(action, name)
+    return document
