@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import ClassVar, Literal, TypeAlias
 
@@ -34,7 +35,7 @@ class Test:
     op: str
     value: Json = None
     accents: bool = False
-    ask: Callable[[Sight], tuple[bool, Json]] = field(kw_only=True, compare=False, repr=False)
+    ask: Callable[[Sight], tuple[bool, Json]] = dataclasses.field(kw_only=True, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

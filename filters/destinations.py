@@ -19,18 +19,13 @@ def wrong(channel: str, to: str) -> str:
     """Why this is no destination of a channel (`sms`, `email`, `fax`); empty where it is one."""
     if to == "me" or (_NAMED.fullmatch(to) and to.isprintable()):
         return ""
-    forms = "me, contact:NAME, list:NAME or " + (
-        "an address" if channel == "email" else "a number such as +32475123456"
-    )
+    last = "an address" if channel == "email" else "a number such as +32475123456"
+    forms = f"me, contact:NAME, list:NAME or {last}"
     if "{" in to:
         return f"a destination is written by you, never taken from the mail: write {forms}"
-    if channel == "email":
-        return (
-            "" if address_list.mailbox(to) is not None else f"{to[:60]!r} is no destination: write {forms}{_near(to)}"
-        )
-    if is_number(to):
+    if address_list.mailbox(to) is not None if channel == "email" else is_number(to):
         return ""
-    if "@" in to:
+    if "@" in to and channel != "email":
         return f"{to[:60]!r} is an address: name it under email; here write {forms}"
     return f"{to[:60]!r} is no destination: write {forms}{_near(to)}"
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import time, timedelta
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 from filters import destinations, durations, fields, operators, templates
 from filters.criteria import Action, All, AnyOf, Filter, FilterError, MaxPer, Node, Not, Quiet, Test
@@ -144,7 +144,8 @@ def _list(value: Json, path: str, most: int, what: str) -> list[Json]:
 def _string(value: Json, path: str, longest: int) -> str:
     if not isinstance(value, str):
         raise FilterError(path, f"must be a text, not {said(value)}")
-    return _checked(lambda: operators.check_text(value, longest) or value, path)
+    _checked(lambda: operators.check_text(value, longest), path)
+    return value
 
 
 def _checked(work: Callable[[], T], path: str) -> T:
@@ -295,7 +296,7 @@ def _action(value: Json, path: str) -> Action:
     named = [name for name in given if name in _CHANNELS]
     if not named:
         raise FilterError(path, "names nobody: it needs sms, email or fax with a list of destinations")
-    to = tuple((cast("Channel", name), _destinations(name, given[name], _at(path, name))) for name in named)
+    to = tuple((name, _destinations(name, given[name], _at(path, name))) for name in named)
     parts = _integer(given["max_parts"], _at(path, "max_parts"), PARTS) if "max_parts" in given else None
     text, subject = (_template(given[name], _at(path, name)) if name in given else None for name in ("text", "subject"))
     return Action(to, text, parts, subject)

@@ -1,4 +1,4 @@
-"""What a test can look at: a table of fields, each with its kind, how it is looked at, and what of a mail that takes."""
+"""What a test can look at: a table of fields, each with its kind, how it is looked at, and what of a mail it takes."""
 
 from __future__ import annotations
 

@@ -64,7 +64,10 @@ _MEANT = {
     "matches": "wildcard",
     "startswith": "begins",
     "endswith": "ends",
+    "ends_with": "ends",
+    "starts_with": "begins",
     "has": "contains",
+    "includes": "contains",
 }
 
 
