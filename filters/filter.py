@@ -83,9 +83,12 @@ class Filter:
     @property
     def books(self) -> frozenset[str]:
         """The books, groups and lists its tests name, as written: what must be known of whom the account knows."""
-        asked = [test.value for test in tree.tests(self.when) if test.field == "sender_in" and test.op in ("in", "is")]
-        named = [word for value in asked for word in (value if isinstance(value, list) else [value])]
-        return frozenset(named or (["any"] if "sender_in" in {test.field for test in tree.tests(self.when)} else []))
+        found: set[str] = set()
+        for test in tree.tests(self.when):
+            if test.field == "sender_in":
+                value = test.value if test.op in ("in", "is") else "any"
+                found.update(value if isinstance(value, list) else [value])
+        return frozenset(found)
 
     def judge(self, sight: Sight) -> Verdict:
         """How this filter judges this mail: every test is asked, and tells what it found."""
