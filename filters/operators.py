@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, Literal, TypeAlias
 
@@ -114,7 +115,7 @@ def _text(op: str, value: Json, *, accents: bool) -> Comparison:
         if not needle and op not in ("is", "in"):
             raise ValueFaultError("nothing is left of it to look for", _index(value, number))
     if op == "word":
-        return Comparison("folded", patterns.words(needles), _spot(needles))
+        return _patterns("folded", [partial(patterns.find_word, needle=needle) for needle in needles])
     if op == "contains":
         return Comparison("folded", _contains(needles), _spot(needles))
     if op in ("begins", "ends"):
@@ -208,7 +209,7 @@ def _set(field: Field, value: Json) -> Comparison:
 
 
 def _begins_well(word: str, starts: tuple[str, ...]) -> bool:
-    return any(word == start or (start.endswith(":") and word.startswith(start) and word != start) for start in starts)
+    return any(word.startswith(start) and word != start if start.endswith(":") else word == start for start in starts)
 
 
 def member(name: str) -> str:
@@ -249,7 +250,7 @@ class _Bound:
 def _number(value: Json) -> _Bound:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueFaultError(f"must be a number, not {said(value)}")
-    if not math.isfinite(value) or abs(value) > 10**15:
+    if abs(value) > 10**15 or math.isnan(value):
         raise ValueFaultError("is beyond what is counted")
     return _Bound(value)
 

@@ -79,8 +79,10 @@ def _addressed(verdict: Verdict, given: Given) -> Verdict:
         actions += [replace(action, to=to, text=text) for to in found]
         if note:
             notes.append(note)
-    once = {(one.channel, one.to, one.text): one for one in reversed(actions)}
-    return replace(verdict, actions=tuple(reversed(once.values())), notes=tuple(dict.fromkeys(notes)))
+    once: dict[tuple[str, str, str], Decided] = {}
+    for one in actions:
+        once.setdefault((one.channel, one.to, one.text), one)
+    return replace(verdict, actions=tuple(once.values()), notes=tuple(dict.fromkeys(notes)))
 
 
 def _resolved(action: Decided, given: Given) -> tuple[list[str], str]:
