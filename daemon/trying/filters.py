@@ -10,7 +10,6 @@ from typing import Any
 from daemon.trying.address_book import AddressBook
 from filters.context import Context
 from filters.evaluation import Rule, evaluate
-from filters.filter import Filter
 from filters.mail import Mail
 from filters.verdict import Decided, Verdict
 
@@ -56,7 +55,7 @@ def _context(rules: Iterable[Rule], mail: Mail, given: Given) -> Context:
     delivered = tuple(value.strip("<> ") for value in mail.header("delivered-to") if value.strip("<> "))
     books: dict[str, frozenset[str]] = {}
     if given.book is not None:
-        named = {word for rule in rules if isinstance(rule, Filter) for word in rule.books}
+        named = {word for rule in rules for word in rule.books}
         books = {word: given.book.addresses(word) for word in (*named, "any")}
     return Context(
         now=given.now,

@@ -243,6 +243,29 @@ def test_what_cannot_be_read_is_refused(tried, tocsin) -> None:
     assert tocsin("try", "filter", str(tried.folder / "mail.eml")).code == 2
 
 
+SCRIPT = """require ["enotify", "fileinto"];
+if header :contains "subject" "thing" {
+  notify :message "news" "tel:+32475123456";
+  fileinto "Work";
+  stop;
+}
+"""
+
+
+def test_a_sieve_script_is_tried_in_the_same_way(tried, tocsin) -> None:
+    (tried.folder / "f.sieve").write_text(SCRIPT)
+    tried(URGENT)
+    answer = tocsin("try", "filter", "--sieve", str(tried.folder / "f.sieve"), str(tried.folder / "mail.eml"))
+    assert answer.json["matched"]
+    assert answer.json["actions"] == [{"channel": "sms", "to": "+32475123456", "text": "news"}]
+    assert any("fileinto" in note for note in answer.json["notes"])
+    (tried.folder / "f.sieve").write_text("\n\nif nonsense { stop; }")
+    wrong = tocsin("try", "filter", "--sieve", str(tried.folder / "f.sieve"), str(tried.folder / "mail.eml"))
+    assert (wrong.code, "line 3" in wrong.err) == (1, True)
+    both = tried(URGENT, "--sieve", str(tried.folder / "f.sieve"))
+    assert both.code == 2
+
+
 def test_the_mail_may_come_on_stdin(tried, tocsin) -> None:
     tried(URGENT)
     answer = tocsin("try", "filter", "--file", str(tried.folder / "filter.json"), "-", stdin=MAIL.encode())
