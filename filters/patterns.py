@@ -6,6 +6,7 @@ What a pattern costs is its size times the length of the text, so its size is bo
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -30,17 +31,25 @@ class PatternError(ValueError):
     """A pattern that cannot be run, with what is wrong with it."""
 
 
-def expression(pattern: str) -> Search:
-    """A search for an RE2 expression, anywhere in a text, without regard to case; its span, or None."""
-    return _search(_compiled(pattern, False))
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern: a search for it, which gives a span or None, and its size in instructions."""
+
+    search: Search
+    size: int
 
 
-def wildcard(pattern: str, *, accents: bool) -> Search:
-    """A search that fits a whole folded text: `*` any characters, `?` one. The pattern is folded piece by piece."""
+def expression(pattern: str) -> Pattern:
+    """An RE2 expression, anywhere in a text, without regard to case."""
+    return _made(_compiled(pattern, False))
+
+
+def wildcard(pattern: str, *, accents: bool) -> Pattern:
+    """A pattern that fits a whole folded text: `*` any characters, `?` one. The pattern is folded piece by piece."""
     pieces = regex.split(r"([*?])", " ".join(pattern.split()))
     translated = {"*": ".*", "?": "."}
     source = "".join(translated.get(piece) or re2.escape(fold_piece(piece, accents=accents)) for piece in pieces)
-    return _search(_compiled(rf"\A(?:{source})\z", True))
+    return _made(_compiled(rf"\A(?:{source})\z", True))
 
 
 def find_word(text: str, needle: str) -> tuple[int, int] | None:
@@ -65,7 +74,7 @@ def _joined(neighbour: str, edge: str) -> bool:
     return part and not (not edge.isascii() and _UNSPACED.match(edge))
 
 
-def _search(compiled: Any) -> Search:
+def _made(compiled: Any) -> Pattern:
     def search(text: str) -> tuple[int, int] | None:
         try:
             found = compiled.search(text)
@@ -73,7 +82,7 @@ def _search(compiled: Any) -> Search:
             found = compiled.search(text.encode("utf-8", "replace").decode())
         return found.span() if found is not None else None
 
-    return search
+    return Pattern(search, compiled.programsize)
 
 
 @lru_cache(1024)

@@ -102,6 +102,8 @@ WRONG: list[tuple[Any, str, str]] = [
     ({"field": "sender_in", "op": "in", "value": ["any", "book:"]}, "when.value[1]", "book:NAME"),
     (nested(7), "when" + ".all[0]" * 6, "6 deep"),
     (nested(50), "when" + ".all[0]" * 6, "6 deep"),
+    ({"all": [{**SUBJECT, "value": ["x"] * 1000}] * 6}, "when.all[5].value", "5000 values"),
+    ({"all": [{**SUBJECT, "op": "regex", "value": "[ab].{0,200}x"}] * 40}, "when.all[5].value", "patterns"),
     ({"all": [SUBJECT] * 101}, "when.all", "100"),
     ({"all": [{"any": [SUBJECT] * 60}, {"any": [SUBJECT] * 41}]}, "when.all[1].any[40]", "100"),
 ]
