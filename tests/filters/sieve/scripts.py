@@ -60,7 +60,7 @@ EXPRESSIONS = [
     "\\(.*\\)",
     "[A-F]",
 ]
-DATE_PARTS = "year month day date julian hour minute second time iso8601 std11 zone weekday".split()
+DATE_PARTS = ["year", "month", "day", "date", "julian", "hour", "minute", "second", "time", "iso8601", "std11", "zone", "weekday"]
 BODY_WORDS = ["report", "READY", "words", "Plain", "Rich", "Hello pdf", "inner", "epilogue", "prologue", "text", ""]
 
 
