@@ -16,6 +16,7 @@ BENCHMARKS = {
     "store": "intake.py",
     "mail": "mail.py",
     "excerpt": "excerpt.py",
+    "filters": "filters.py",
     "memory": "memory.py",
 }
 
