@@ -6,6 +6,6 @@
 
 from gateway.text.fitting import fit
 from gateway.text.received import decode
-from gateway.text.segments import MAX_PARTS, Cut, Part, cut, describe
+from gateway.text.segments import LETTER, MAX_PARTS, Cut, Part, cut, describe
 
-__all__ = ["MAX_PARTS", "Cut", "Part", "cut", "decode", "describe", "fit"]
+__all__ = ["LETTER", "MAX_PARTS", "Cut", "Part", "cut", "decode", "describe", "fit"]
