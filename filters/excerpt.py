@@ -58,7 +58,7 @@ def excerpt(mail: Mail) -> Excerpt:
     """What an SMS made of this mail would say. Never raises; time is linear in the length of its text."""
     name, address = mail.from_[0] if mail.from_ else ("", "")
     return Excerpt(
-        sender=plain(_who(name, address)),
+        sender=sender(mail),
         subject=plain(mail.subject),
         text=plain(_text(mail, name)),
         stand_in=mail.stand_in,
@@ -66,6 +66,12 @@ def excerpt(mail: Mail) -> Excerpt:
         bounce=mail.is_bounce,
         address=address,
     )
+
+
+def sender(mail: Mail) -> str:
+    """The name to show of who wrote it, or the address."""
+    name, address = mail.from_[0] if mail.from_ else ("", "")
+    return plain(_who(name, address))
 
 
 def _who(name: str, address: str) -> str:
