@@ -64,3 +64,13 @@ def _when(at: datetime, zone: ZoneInfo, now: datetime) -> str:
     if then.date() == today:
         return f"{then:%H:%M}"
     return f"{then:%H:%M} yesterday" if (today - then.date()).days == 1 else f"{then:%d/%m %H:%M}"
+
+
+def letter(notices: Sequence[Told], *, zone: ZoneInfo, now: datetime, more: bool, lines: int) -> str:
+    """The same as an e-mail has room for it: the summary, then a line for each mail, `lines` of them at most."""
+    head = compose(notices, zone=zone, now=now, more=more, fits=lambda said: True)
+    mails = list({one.mail: one for one in sorted(notices, key=lambda one: one.at, reverse=True)}.values())[::-1]
+    listed = [f"{_when(one.at, zone, now)}  {' '.join(one.line.split()) or one.sender}" for one in mails[:lines]]
+    if len(mails) > lines:
+        listed.append(f"and {len(mails) - lines:,} more")
+    return "\n".join([head, "", *listed])

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from filters.criteria import MaxPer, Quiet
+from filters.filter import MaxPer, Quiet
 from gateway import quiet_hours
 
 #: The account itself among those that are counted; filters have their own numbers.
@@ -130,12 +130,13 @@ class Standing:
     """How an account stands when something is decided: changed by every decision.
 
     `capped` says that something waits for its caps already, `limited` are filters of which something waits for their
-    own limit: what comes later must not overtake it.
+    own limit: what comes later must not overtake it. `broke` says that credit was missing when last something was said.
     """
 
     spoken: Spoken
     burst: Burst | None = None
     capped: bool = False
+    broke: bool = False
     limited: set[int] = field(default_factory=set)
 
 
@@ -289,6 +290,7 @@ def _ready(standing: Standing, waiting: Sequence[Waiting], now: datetime) -> lis
         if (
             (ripe and one.state is State.GATHERED)
             or (capped and one.state is State.CAPPED)
+            or (one.state is State.UNPAID and not standing.broke)
             or (one.state is State.LIMITED and one.pace.filter in limited)
         ):
             ready.add(one.id)

@@ -95,7 +95,7 @@ def _desk(connection: Connection, account: Account, row: Any) -> Desk:
     limits = Limits(account.zone, account.cap_hour, account.cap_day, quiet)
     burst = Burst(row.burst_since, row.burst_last, row.burst_mails) if row.burst_since is not None else None
     capped = connection.execute(_WAITS[State.CAPPED], {"account": account.id}).first() is not None
-    standing = Standing(Spoken(_earlier(connection, account.id)), burst, capped)
+    standing = Standing(Spoken(_earlier(connection, account.id)), burst, capped, row.broke is not None)
     desk = Desk(account, row.version, limits, standing, row.due, row.broke)
     desk.saved = desk.state
     return desk
@@ -127,11 +127,11 @@ def save(connection: Connection, desks: Iterable[Desk]) -> None:
         connection.execute(_SAVE, rows)
 
 
-def spoke(connection: Connection, said: Iterable[tuple[int, Iterable[Pace]]], now: datetime) -> None:
-    """Remember that these accounts were told something now, each of these filters."""
+def spoke(connection: Connection, said: Iterable[tuple[int, Iterable[Pace], datetime]]) -> None:
+    """Remember that these accounts were told something, each of these filters, and when."""
     rows = []
-    for account, paces in said:
+    for account, paces, at in said:
         limited = {pace.filter for pace in paces if pace.max_per is not None}
-        rows += [{"account_id": account, "filter_id": number, "at": now} for number in sorted({ACCOUNT, *limited})]
+        rows += [{"account_id": account, "filter_id": number, "at": at} for number in sorted({ACCOUNT, *limited})]
     if rows:
         connection.execute(insert(_spoken), rows)

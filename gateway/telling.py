@@ -20,6 +20,7 @@ from gateway.credit import NotEnoughError
 from gateway.draft import Draft, LeftOut, Recipient, Request
 from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
+from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store.identifiers import Identifiers
 
@@ -29,28 +30,35 @@ _SUBJECT = 200
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What the house knows: the routes there are, and where national numbers are if an account has no region."""
+    """What the house knows: its routes and names, and where national numbers are if an account has no region."""
 
-    routes: Sequence[Route]
+    office: Office
     region: str | None = None
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        """The routes there are."""
+        return self.office.routes
 
 
 @dataclass(slots=True)
 class Telling:
     """What one notice, or one summary, says: `drafts` are its messages, `problems` what was wrong, in sentences.
 
-    After `send`: `messages` are those that were taken, `unpaid` is why credit was missing.
+    After `send`: `messages` are those that were taken, `unpaid` is why credit was missing; `told` are routes of mails
+    that say so.
     """
 
     drafts: list[Draft] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     messages: list[int] = field(default_factory=list)
     unpaid: str = ""
+    told: set[str] = field(default_factory=set)
 
     @property
     def routes(self) -> set[str]:
-        """The routes its messages take."""
-        return {name for draft in self.drafts for name in draft.ways}
+        """The routes that have work of it."""
+        return self.told.union(*(draft.ways for draft in self.drafts)) if self.messages else self.told
 
     @property
     def why(self) -> str:
