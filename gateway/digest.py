@@ -30,7 +30,7 @@ def compose(
     A mail that made several notices counts once. `more` says that some were told of before. `fits` tells whether a text
     is short enough; what does not fit is left to the numbers. Nothing is left out of the count.
     """
-    mails = list({one.mail: one for one in sorted(notices, key=lambda one: one.at, reverse=True)}.values())[::-1]
+    mails = _mails(notices)
     count = len(mails)
     head = f"{count:,}{' more' if more else ''} mail{'s' if count != 1 else ''}"
     if mails:
@@ -40,6 +40,14 @@ def compose(
         if fits(lines):
             return lines
     return _by_sender(head, Counter(" ".join(one.sender.split()) or "nobody" for one in mails), fits)
+
+
+def _mails(notices: Sequence[Told]) -> list[Told]:
+    """Each mail once, as it was first told of, in the order of their coming."""
+    found: dict[bytes, Told] = {}
+    for one in sorted(notices, key=lambda one: one.at):
+        found.setdefault(one.mail, one)
+    return list(found.values())
 
 
 def _by_sender(head: str, senders: Counter[str], fits: Callable[[str], bool]) -> str:
@@ -69,7 +77,7 @@ def _when(at: datetime, zone: ZoneInfo, now: datetime) -> str:
 def letter(notices: Sequence[Told], *, zone: ZoneInfo, now: datetime, more: bool, lines: int) -> str:
     """The same as an e-mail has room for it: the summary, then a line for each mail, `lines` of them at most."""
     head = compose(notices, zone=zone, now=now, more=more, fits=lambda said: True)
-    mails = list({one.mail: one for one in sorted(notices, key=lambda one: one.at, reverse=True)}.values())[::-1]
+    mails = _mails(notices)
     listed = [f"{_when(one.at, zone, now)}  {' '.join(one.line.split()) or one.sender}" for one in mails[:lines]]
     if len(mails) > lines:
         listed.append(f"and {len(mails) - lines:,} more")

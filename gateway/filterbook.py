@@ -20,6 +20,7 @@ from filters.criteria import FilterError
 from gateway import quiet_hours, rulebook
 from gateway.failure import RefusedError
 from gateway.store import schema
+from gateway.store.identifiers import Identifiers
 
 _filter, _notifying = schema.filters, schema.notifying
 
@@ -125,7 +126,9 @@ def read_script(script: str, name: str) -> Written:
 # Keeping --------------------------------------------------------------------------------------------------------------
 
 
-def add(connection: Connection, account: int, written: Sequence[Written], *, now: datetime) -> list[int]:
+def add(
+    connection: Connection, identifiers: Identifiers, account: int, written: Sequence[Written], *, now: datetime
+) -> list[int]:
     """Keep filters behind those there are; their ids."""
     _lock(connection, account)
     count, last = connection.execute(
@@ -135,12 +138,13 @@ def add(connection: Connection, account: int, written: Sequence[Written], *, now
         raise RefusedError(f"an account can have {MOST:,} filters, and this one has {count:,}: remove some first")
     place = 0 if last is None else last + 1
     row = {"account_id": account, "enabled": True, "created": now, "changed": now}
-    statement = insert(_filter).returning(_filter.c.id, sort_by_parameter_order=True)
+    ids = identifiers.take(connection, len(written))
     rows = [
-        {**row, "name": one.name, "kind": one.kind, "source": one.source, "place": place + n}
-        for n, one in enumerate(written)
+        {**row, "id": number, "name": one.name, "kind": one.kind, "source": one.source, "place": place + n}
+        for n, (number, one) in enumerate(zip(ids, written, strict=True))
     ]
-    ids = list(connection.execute(statement, rows).scalars())
+    if rows:
+        connection.execute(insert(_filter), rows)
     _changed(connection, account)
     return ids
 

@@ -20,7 +20,7 @@ from gateway.store.schema.base import Instant, Key, partial, table
 
 filters = table(
     "filter",
-    Column("id", Key, primary_key=True),
+    Column("id", Key, primary_key=True, autoincrement=False),  # never used again: notices are known by it
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
     Column("name", Text, nullable=False),
     Column("place", Integer, nullable=False),  # the lowest is asked first

@@ -36,7 +36,7 @@ def _owner(table: str) -> sa.ForeignKeyConstraint:
 def _filters() -> None:
     op.create_table(
         "filter",
-        _column("id", KEY),
+        sa.Column("id", KEY, autoincrement=False, nullable=False),
         _column("account_id", KEY),
         _column("name", sa.Text()),
         _column("place", sa.Integer()),
