@@ -23,6 +23,7 @@ from daemon.login import Login
 from daemon.mail_door import MailDoor
 from filters import domains
 from gateway import accounts, numbers, presence, verbs
+from gateway.notifier import Notifier
 from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
@@ -80,6 +81,7 @@ def listen_settings(config: Configuration) -> ListenSettings:
         context = loaded.context
     return ListenSettings(
         sms_domain=listen.sms_domain or "",
+        watch_domain=listen.watch_domain or "",
         region=listen.region,
         trusted_networks=listen.trusted_networks,
         relays=listen.relays,
@@ -150,6 +152,7 @@ class House:
             self._office,
             lambda: self.config.store.keep,
             now=self._now,
+            region=lambda: self.config.listen.region,
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -189,7 +192,7 @@ class House:
             await self.store.aclose()
 
     async def _listen(self) -> None:
-        door = MailDoor(self.store, self.routes, self._work, self._office, now=self._now)
+        door = MailDoor(self.store, self.routes, self._work, self._office, notifier=self._notifier(), now=self._now)
         login = Login(door, accounts.PASSWORDS)
         if self.config.listen.relays:  # the list of public suffixes takes a moment to load: not in the first mail's way
             await asyncio.to_thread(domains.organisation, "example.org")
@@ -198,6 +201,12 @@ class House:
             if address is not None:
                 self.bound[protocol] = await self.listener.open(protocol, str(address), self._sockets)
                 self.board.set("listener", protocol, "up", f"at {', '.join(self.bound[protocol])}")
+
+    def _notifier(self) -> Notifier:
+        """Hands mails to filters, whatever door they come through."""
+        return Notifier(
+            self.store, self._office, self._work, now=self._now, region=lambda: self.config.listen.region
+        )
 
     def _beaten(self, at: float) -> None:
         if self.dispatcher is not None:

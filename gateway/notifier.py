@@ -15,7 +15,8 @@ from filters.verdict import Need
 from gateway import circumstances, notices, verbs
 from gateway.circumstances import Circumstances
 from gateway.notices import Arrived, ChangedError, Judged, Noted
-from gateway.rulebook import Book, Rulebooks, Rows
+from gateway.reports import Office
+from gateway.rulebook import Book, Rows, Rulebooks
 from gateway.store.store import Store
 from gateway.telling import House
 
@@ -36,14 +37,17 @@ class Notifier:
     def __init__(
         self,
         store: Store,
-        house: Callable[[], House],
+        office: Callable[[], Office],
         taken: Callable[[Sequence[str]], None],
         *,
         now: Callable[[], datetime],
+        region: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`taken` is told, after the commit, which routes have work."""
+        """`taken` is told, after the commit, which routes have work; `region` is where national numbers are, if an
+        account does not say."""
         self._store = store
-        self._house = house
+        self._office = office
+        self._region = region
         self._taken = taken
         self._now = now
         self._books = Rulebooks()
@@ -116,8 +120,7 @@ class Notifier:
     async def _record(
         self, judged: Sequence[Judged], also: Callable[[Connection], None] | None, *, insist: bool
     ) -> list[Noted]:
-        house, now = self._house(), self._now()
-        member = notices.Member(judged, house, now, insist)
+        member = notices.Member(judged, House(self._office(), self._region()), self._now(), insist)
         if also is None:
             if not any(one.found for one in judged):
                 return [Noted() for _ in judged]

@@ -67,7 +67,9 @@ class Watch:
         self.kicked: list[str] = []
         self.house = House(Office("sms.example.org", ROUTES), "BE")
         self.account = 0
-        self.notifier = Notifier(store, lambda: self.house, self.kicked.extend, now=lambda: self.now)
+        self.notifier = Notifier(
+            store, lambda: self.house.office, self.kicked.extend, now=lambda: self.now, region=lambda: "BE"
+        )
 
     def open(self, *filters: Written, bought: int = 1000, name: str = "ann", **settings: Any) -> int:
         """Make the account, with a number and these filters; its id."""
