@@ -325,8 +325,6 @@ def _destinations(channel: str, value: Json, path: str) -> tuple[str, ...]:
         written = _string(one, at, 254)
         if wrong := destinations.wrong(channel, written):
             raise FilterError(at, wrong)
-        if written in found:
-            raise FilterError(at, f"{written} is named twice")
         found.append(written)
     return tuple(found)
 

@@ -170,7 +170,7 @@ def _table() -> dict[str, Field]:
         Field("i_am_in", "set", people.i_am_in),
         Field("subject", "text", _subject),
         Field("subject_base", "text", _subject_base),
-        Field("body", "text", lambda sight: _text(sight.excerpt.text), _BODY),
+        Field("body", "text", lambda sight: _text(sight.own_text), _BODY),
         Field("body_full", "text", lambda sight: _text(sight.mail.text), _BODY),
         Field("any_text", "text", _any_text, _BODY),
         Field("list_id", "domain", _list_id),

@@ -6,6 +6,8 @@ import unicodedata
 
 import regex
 
+from filters.punctuation import plain
+
 #: Marks above, below and through a letter. Those of classes below 200 are letters' business: voiced kana, viramas,
 #: vowel signs of Hebrew and Arabic; without them another word stands there.
 _CLASSES = (1, 202, 214, 216, 218, 220, 222, 224, 226, 228, 230, 232, 233, 234, 240)
@@ -26,6 +28,7 @@ def fold_piece(text: str, *, accents: bool = False) -> str:
     """The same for a piece of a text: white space stays as it is."""
     if text.isascii():
         return text.lower()
+    text = plain(text)  # quotes, dashes and spaces of typography; what nobody sees goes
     # Casefolding undoes the normal form here and there (U+0345, for one), so it is made again.
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     if accents:

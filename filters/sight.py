@@ -86,9 +86,14 @@ class Sight:
         return frozenset(field.name for field in self.mail.fields)
 
     @cached_property
+    def own_text(self) -> str:
+        """The sender's own words, as he wrote them."""
+        return excerpt.own_text(self.mail)
+
+    @cached_property
     def excerpt(self) -> Excerpt:
         """The sender's own words."""
-        return excerpt.excerpt(self.mail)
+        return excerpt.excerpt(self.mail, self.own_text)
 
     @cached_property
     def believed(self) -> AuthenticationResults | None:

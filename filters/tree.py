@@ -26,7 +26,7 @@ class Test:
 
     __test__: ClassVar[bool] = False  # no test of pytest's
 
-    path: str
+    path: str = dataclasses.field(compare=False)
     field: str
     op: str
     value: Json = None
