@@ -10,17 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, tuple_
 
-from filters import evaluation, excerpt
+from filters import excerpt
 from filters.context import Context, Source
 from filters.mail import Mail
+from filters.sieve import Script
+from filters.sight import Sight
 from filters.verdict import Decided, Verdict
-from gateway import identity, pacing, standing, telling, unpaid
+from gateway import duplicates, identity, pacing, standing, telling, unpaid
 from gateway.circumstances import Circumstances
+from gateway.duplicates import Memory, Seen
 from gateway.pacing import Pace, Ruling, State
 from gateway.rulebook import Book
 from gateway.standing import Desk
@@ -72,7 +76,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What an account's filters, as of `version`, say of a mail: all that is kept of it."""
+    """What an account's filters, as of `version`, say of a mail, and what its scripts remember of it."""
 
     account: int
     version: int
@@ -80,6 +84,11 @@ class Judged:
     sender: str = ""
     subject: str = ""
     found: tuple[Found, ...] = ()
+    remember: tuple[Memory, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to store."""
+        return bool(self.found or self.remember)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +107,43 @@ class ChangedError(Exception):
 # Judging --------------------------------------------------------------------------------------------------------------
 
 
-def judge(book: Book, arrived: Arrived, around: Circumstances, now: datetime) -> Judged:
-    """What the filters in this book say of a mail. Pure; never raises, whatever the mail is."""
+def judge(
+    book: Book, arrived: Arrived, around: Circumstances, now: datetime, seen: Seen = lambda *key: False
+) -> Judged:
+    """What the filters in this book say of a mail; `seen` is asked by scripts whether a key came before.
+
+    Pure but for that; never raises, whatever the mail is.
+    """
     mail = arrived.mail
     judged = Judged(book.account, book.version, identity.of_mail(mail))
     if not book or mail.our_mark:  # what we wrote ourselves must not make us write again
         return judged
-    verdicts = evaluation.evaluate(
-        [entry.rule for entry in book.entries], mail, context(arrived, around, now), arrived.octets
-    )
-    fit = [
-        (entry, one) for entry, one in zip(book.entries, verdicts, strict=False) if one.matched or one.stopped
-    ]
-    found = tuple(Found(entry.pace, one) for entry, one in fit if one.actions)
-    if book.new_mail and not any(one.actions or one.stopped for _, one in fit):
-        found = (_new_mail(mail),)
-    if not found:
-        return judged
-    sender, subject = _from(mail)
-    return replace(judged, sender=sender, subject=subject, found=found)
+    found, memories, stopped = _ask(book, Sight(mail, context(arrived, around, now), arrived.octets), seen)
+    if book.new_mail and not found and not stopped:
+        found = [_new_mail(mail)]
+    sender, subject = _from(mail) if found else ("", "")
+    return replace(judged, sender=sender, subject=subject, found=tuple(found), remember=tuple(memories))
+
+
+def _ask(book: Book, sight: Sight, seen: Seen) -> tuple[list[Found], list[Memory], bool]:
+    """Every filter in its order, up to the one that stops: those that want something said, what scripts remember."""
+    found: list[Found] = []
+    memories: list[Memory] = []
+    for entry in book.entries:
+        if isinstance(entry.rule, Script):
+            outcome = entry.rule.run(sight, partial(seen, entry.id))
+            verdict = outcome.verdict
+            memories += [
+                Memory(duplicates.key_of(entry.id, one.handle, one.key), timedelta(seconds=one.seconds), one.last)
+                for one in outcome.remember
+            ]
+        else:
+            verdict = entry.rule.judge(sight)
+        if verdict.actions:
+            found.append(Found(entry.pace, verdict))
+        if verdict.stopped:
+            return found, memories, True
+    return found, memories, False
 
 
 def context(arrived: Arrived, around: Circumstances, now: datetime) -> Context:
@@ -171,14 +198,16 @@ def record_many(
     ChangedError, and nothing of it written, where an account's filters are not those that judged. What was noted before
     is not noted again (invariant I3).
     """
-    asked = [one for member in members for one in member.judged if one.found]
+    asked = [one for member in members for one in member.judged if one]
     desks = standing.load(connection, (one.account for one in asked))
-    known = _known(connection, asked)
+    known = _known(connection, [one for one in asked if one.found])
+    remembered = _remembered(connection, asked, members)
     answers: list[list[_Made] | ChangedError] = []
     for member in members:
-        if not member.insist and any(_stale(one, desks) for one in member.judged):
+        if not member.insist and any(_stale(one, desks, remembered) for one in member.judged):
             answers.append(ChangedError())
             continue
+        remembered.update((one.account, memory.key) for one in member.judged for memory in one.remember)
         made = [_Made(one) for one in member.judged]
         for each in made:
             if each.judged.found and each.judged.account in desks:
@@ -195,9 +224,21 @@ def record_many(
     return [answer if isinstance(answer, ChangedError) else [each.noted for each in answer] for answer in answers]
 
 
-def _stale(judged: Judged, desks: Mapping[int, Desk]) -> bool:
-    desk = desks.get(judged.account) if judged.found else None
-    return desk is not None and desk.version != judged.version
+def _remembered(
+    connection: Connection, asked: Sequence[Judged], members: Sequence[Member]
+) -> set[tuple[int, bytes]]:
+    """What scripts remember already of what they are to remember now."""
+    keys = {(one.account, memory.key) for one in asked for memory in one.remember}
+    return duplicates.known(connection, keys, max(member.now for member in members)) if keys else set()
+
+
+def _stale(judged: Judged, desks: Mapping[int, Desk], remembered: set[tuple[int, bytes]]) -> bool:
+    """Whether the account's filters are others by now, or a script would meanwhile know what it did not."""
+    desk = desks.get(judged.account) if judged else None
+    if desk is None:
+        return False
+    met = any((judged.account, memory.key) in remembered for memory in judged.remember if not memory.again)
+    return met or desk.version != judged.version
 
 
 def _store(
@@ -206,7 +247,9 @@ def _store(
     desks: dict[int, Desk],
     identifiers: Identifiers,
 ) -> None:
-    """Send what is said at once, and write the notices down."""
+    """Send what is said at once, and write the notices down, and what scripts remember."""
+    memories = [(each.judged.account, one, member.now) for each, member in done for one in each.judged.remember]
+    duplicates.keep(connection, (one for one in memories if one[0] in desks))
     says = [(desks[each.judged.account], say, member) for each, member in done for say in each.tellings]
     telling.send(connection, [say for _, say, _ in says], identifiers)
     for desk, say, member in says:

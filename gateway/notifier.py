@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from filters.context import Source
 from filters.verdict import Need
-from gateway import circumstances, notices, verbs
+from gateway import circumstances, duplicates, notices, verbs
 from gateway.circumstances import Circumstances
 from gateway.notices import Arrived, ChangedError, Judged, Noted
 from gateway.reports import Office
@@ -101,6 +101,12 @@ class Notifier:
         around = await self._circumstances(book, now) if book else None
         if around is None:
             return Judged(arrived.account, book.version, b"")
+        if "duplicate" in book.asks:
+            return await self._store.read(
+                lambda connection: notices.judge(
+                    book, arrived, around, now, duplicates.looker(connection, arrived.account, now)
+                )
+            )
         judge = partial(notices.judge, book, arrived, around, now)
         if len(book.entries) > _MANY or arrived.mail.size > _LARGE:
             return await asyncio.to_thread(judge)
@@ -122,7 +128,7 @@ class Notifier:
     ) -> list[Noted]:
         member = notices.Member(judged, House(self._office(), self._region()), self._now(), insist)
         if also is None:
-            if not any(one.found for one in judged):
+            if not any(judged):
                 return [Noted() for _ in judged]
             noted: list[Noted] = await self._store.do(verbs.NOTE, member)
             return noted

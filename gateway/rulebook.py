@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from filters import criteria
+from filters import criteria, sieve
 from filters.criteria import FilterError
 from filters.evaluation import Rule
 from filters.filter import Quiet
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 #: How many parsed filters are kept, of all accounts together.
 MOST_KEPT = 50_000
 #: What a filter's source holds where it asks for more than the mail: for those, more is read for each mail.
-_ASKS = ("name_spoof", "credit_left", "sent_today")
+_ASKS = ("name_spoof", "credit_left", "sent_today", "duplicate")
 
 _filter, _notifying = schema.filters, schema.notifying
 
@@ -84,8 +84,6 @@ class Rows:
 def parse(kind: str, source: str, name: str = "") -> Rule:
     """What judges by this source; FilterError with the path or the line of what is wrong."""
     if kind == "sieve":
-        from filters import sieve
-
         return sieve.parse(source, name)
     try:
         return criteria.parse(json.loads(source))

@@ -206,3 +206,64 @@ async def test_a_filter_that_was_changed_while_a_mail_was_judged_judges_it_again
     await watch.come(make_mail())
     assert len(judged) == 2
     assert [row.name for row in watch.rows(schema.notice)] == ["new"]
+
+
+SCRIPT = """require ["enotify", "duplicate"];
+if allof (header :contains "subject" "disk", not duplicate :uniqueid "disk" :seconds 3600) {
+  notify :message "the disk is full" "tel:+32475000009";
+}
+"""
+
+
+async def test_a_sieve_script_notifies_and_remembers_what_it_told(watch: Any, make_mail: Any) -> None:
+    watch.open(filterbook.read_script(SCRIPT, "disk"))
+    await watch.come(make_mail("disk a"), after=SOON)
+    await watch.come(make_mail("disk b"), after=SOON)
+    assert watch.texts() == ["the disk is full"]
+    await watch.come(make_mail("disk c"), after=timedelta(hours=1))
+    assert watch.texts() == ["the disk is full"] * 2
+    assert {row.address for row in watch.rows(schema.delivery)} == {"+32475000009"}
+
+
+async def test_two_mails_at_once_do_not_slip_past_a_scripts_memory(watch: Any, make_mail: Any) -> None:
+    import asyncio
+
+    watch.open(filterbook.read_script(SCRIPT, "disk"))
+    mails = [watch.arrived(make_mail(f"disk {n}")) for n in range(10)]
+    await asyncio.gather(*(watch.notifier.take([one]) for one in mails))
+    assert watch.states() == ["sent"]
+
+
+async def test_who_writes_decides_where_the_account_knows_him(watch: Any, make_filter: Any, make_mail: Any) -> None:
+    from gateway import contacts
+    from gateway.contacts import Entry, Mailbox
+
+    watch.open(make_filter(test={"field": "sender_in", "op": "in", "value": "book:private"}))
+
+    def work(connection: Connection) -> None:
+        book = contacts.open_book(connection, watch.account)
+        contacts.add(connection, book, Entry("Jean", (), (Mailbox("jean@x.example"),)), now=watch.now)
+
+    watch.store.run_now(work)
+    await watch.come(make_mail("no"), make_mail("yes", of="Jean <jean@x.example>"))
+    assert watch.texts() == ["yes"]
+
+
+async def test_a_filter_may_ask_how_much_credit_is_left_and_how_much_was_told_today(
+    watch: Any, make_mail: Any
+) -> None:
+    document = {
+        "name": "twice a day at most",
+        "when": {
+            "all": [
+                {"field": "sent_today", "op": "<", "value": 2},
+                {"field": "credit_left", "op": ">=", "value": 1},
+            ]
+        },
+        "actions": [{"sms": ["me"], "text": "{subject}"}],
+    }
+    watch.open(*filterbook.read_json(json.dumps(document)))
+    for n in range(4):
+        watch.notifier._known.clear()  # as if a second had gone by on the clock that does not jump
+        await watch.come(make_mail(f"mail {n}"), after=SOON)
+    assert watch.texts() == ["mail 0", "mail 1"]
