@@ -204,9 +204,7 @@ class House:
 
     def _notifier(self) -> Notifier:
         """Hands mails to filters, whatever door they come through."""
-        return Notifier(
-            self.store, self._office, self._work, now=self._now, region=lambda: self.config.listen.region
-        )
+        return Notifier(self.store, self._office, self._work, now=self._now, region=lambda: self.config.listen.region)
 
     def _beaten(self, at: float) -> None:
         if self.dispatcher is not None:
