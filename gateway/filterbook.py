@@ -60,6 +60,14 @@ class Kept:
         return found
 
 
+def as_sieve(kept: Sequence[Kept]) -> str:
+    """Filters as one Sieve script; `RefusedError` names what Sieve cannot say."""
+    scripts = [one for one in kept if one.kind == SIEVE]
+    if len(kept) == 1 and scripts:
+        return scripts[0].source
+    raise RefusedError("x")
+
+
 def written_out(document: Any) -> str:
     """A filter's document for people."""
     return json.dumps(document, ensure_ascii=False, indent=2)
