@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 #: Octets of a document, filters in it, levels of a tree, tests in it.
-OCTETS, FILTERS, DEPTH, TESTS = 1_000_000, 10_000, 6, 100
+OCTETS, FILTERS, DEPTH, TESTS = 10_000_000, 10_000, 6, 100
 #: Values of all tests of a filter together, and size of all its patterns: what it may cost to ask it.
 VALUES, PATTERNS = 5000, 10_000
 #: Longest name (characters), actions of a filter, destinations of a channel, parts of a short message.

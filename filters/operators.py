@@ -13,7 +13,7 @@ from typing import Any
 
 from filters import domains, patterns
 from filters.fields import IMPORTANCE, MEMBERS, PREFIXES, WEEKDAYS, Field, Kind, near
-from filters.folding import fold
+from filters.folding import fold, fold_piece
 from filters.sight import Takes
 from filters.verdict import Json
 
@@ -116,12 +116,28 @@ def _text(op: str, value: Json, *, accents: bool) -> Comparison:
             raise ValueFaultError("nothing is left of it to look for", _index(value, number))
     if op == "word":
         return _searches("folded", [partial(patterns.find_word, needle=needle) for needle in needles])
-    if op == "contains":
-        return Comparison("folded", _contains(needles), _spot(needles))
-    if op in ("begins", "ends"):
-        ends = tuple(needles)
-        return Comparison("folded", lambda text: text.startswith(ends) if op == "begins" else text.endswith(ends))
+    if op in ("contains", "begins", "ends"):
+        return _within(op, [_edged(one, accents=accents) for one in written])
     return Comparison("folded", frozenset(needles).__contains__)
+
+
+def _edged(text: str, *, accents: bool) -> str:
+    """The text as it is compared, with one space where it begins or ends with white space: " am " is not in "team"."""
+    return re.sub(r"\s+", " ", fold_piece(text, accents=accents))
+
+
+def _within(op: str, needles: list[str]) -> Comparison:
+    """A text that has one of these at its beginning, at its end, or anywhere; its own ends count as white space."""
+    if op == "contains":
+        fits, spot = _contains(needles), _spot([needle.strip() for needle in needles])
+        if any(needle != needle.strip() for needle in needles):
+            return Comparison("folded", lambda text: fits(f" {text} "), spot)
+        return Comparison("folded", fits, spot)
+    if op == "begins":
+        starts = tuple(needle.lstrip() for needle in needles)
+        return Comparison("folded", lambda text: f"{text} ".startswith(starts))
+    ends = tuple(needle.rstrip() for needle in needles)
+    return Comparison("folded", lambda text: f" {text}".endswith(ends))
 
 
 def _contains(needles: list[str]) -> Callable[[str], bool]:

@@ -36,7 +36,9 @@ def notify(machine: Machine, call: Call, theirs: frozenset[str]) -> bool:
         if len(machine.actions) >= NOTICES:
             machine.remark(f"line {call.line}: not notified: {NOTICES} notifications are the most that one mail makes")
             return False
-        machine.actions.append(_decided(machine, call, said, to))
+        decided = _decided(machine, call, said, to)
+        if decided not in machine.actions:  # the same twice says nothing new
+            machine.actions.append(decided)
     if "from" in call.tags:
         machine.remark(f"line {call.line}: :from is not used: the sender is that of the account's route")
     return True
