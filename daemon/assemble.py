@@ -171,11 +171,12 @@ class House:
                 background = [
                     group.create_task(self._housekeeper.beat(), name="beat"),
                     group.create_task(self._housekeeper.sweep(), name="sweep"),
+                    group.create_task(self._housekeeper.retire(), name="retire"),
                     group.create_task(self._measure(), name="measures"),
                 ]
                 if self.dispatcher is not None:
                     background += [
-                        group.create_task(self.dispatcher.record(), name="record"),
+                        group.create_task(self.dispatcher.recorder.run(), name="record"),
                         group.create_task(self._housekeeper.run(), name="housekeeping"),
                         group.create_task(Waker(self.store.engine, self._woken, self._tell).run(), name="waker"),
                     ]
@@ -185,6 +186,7 @@ class House:
                         group.create_task(self.dispatcher.ask(), name="questions"),
                         group.create_task(self._leases.run(), name="slots"),
                         group.create_task(self._leases.watch(), name="leases"),
+                        group.create_task(self.dispatcher.traffic.run(), name="traffic"),
                     ]
                 if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))
@@ -300,7 +302,7 @@ class House:
         await asyncio.gather(*(door.drain(_FINISH_MAILS) for door in doors))
         if self.dispatcher is not None:
             await self.dispatcher.stop(list(self.dispatcher.routes), _FINISH_ANSWERS)
-            await self.dispatcher.flush(_FINISH_ROWS)
+            await self.dispatcher.recorder.flush(_FINISH_ROWS)
 
     async def reload(self, config: Configuration) -> None:
         """Take over what a new configuration changes, but for its store and its listen addresses.

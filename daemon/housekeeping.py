@@ -23,6 +23,7 @@ from gateway import (
     erasure,
     expansion,
     forwarding,
+    history,
     presence,
     reports,
     rerouting,
@@ -40,6 +41,10 @@ log = logging.getLogger(__name__)
 
 #: The longest sleep of the loop, in seconds; what ends by its validity is noticed this late at most.
 _LOOK = 1.0
+#: How often what is over is looked for, in seconds; and how much longer than each step took the line then has for
+#: itself.
+_RETIRE = 60.0
+_SHARE = 3.0
 #: How long the keys of invariant I3 are kept.
 _KEYS = timedelta(days=30)
 #: How often what is too old is looked for, in seconds.
@@ -196,15 +201,43 @@ class Housekeeper:
                 await self._erase(self._keep().before(self._now()))
             await asyncio.sleep(_SWEEP)
 
+    async def retire(self) -> None:
+        """Move what is over out of the queue's way, until cancelled."""
+        while True:
+            with contextlib.suppress(StoreError):
+                await self.retire_once()
+            await asyncio.sleep(_RETIRE)
+
+    async def retire_once(self) -> int:
+        """Look through the queue's table once; how many segments have moved."""
+        silent = [route.name for route in self._office().routes if not route.receipts]
+        after: int | None = 0
+        count = 0
+        while after is not None:
+            look = functools.partial(history.find, now=self._now(), after=after, silent=silent)
+            found = await self._store.read(look)
+            after = found.next
+            for start in range(0, len(found.segments), history.STEP):
+                some = found.segments[start : start + history.STEP]
+                began = time.monotonic()
+                move = functools.partial(history.retire, ids=some, now=self._now(), silent=silent)
+                count += await self._store.run(move)
+                await asyncio.sleep(_SHARE * (time.monotonic() - began))
+            await asyncio.sleep(0)
+        if count:
+            log.info("%d segments are over and left the queue", count, extra={"action": "retired", "count": count})
+        return count
+
     async def _erase(self, before: datetime) -> None:
         await self._store.run(lambda connection: erasure.erase_strays(connection, before))
         after: int | None = 0
         count = 0
         while after is not None:
+            began = time.monotonic()
             step = await self._store.run(functools.partial(erasure.erase, before=before, after=after))
             after = step.next
             count += step.messages
-            await asyncio.sleep(0.05)  # the line goes on
+            await asyncio.sleep(_SHARE * (time.monotonic() - began))  # the line goes on
         if count:
             extra = {"action": "erased", "count": count}
             log.info("%d messages were older than is kept and were erased", count, extra=extra)

@@ -27,6 +27,8 @@ _contact, _telephone, _address = schema.contact, schema.telephone, schema.contac
 _STEP = 500
 #: The most numbers, and the most addresses, one contact has.
 MOST = 100
+#: What the UIDs begin with that are ours.
+OUR_UID = "urn:uuid:"
 
 
 class Kind(StrEnum):
@@ -199,10 +201,15 @@ def add(connection: Connection, book: Book, entry: Entry, *, now: datetime) -> i
     return store(connection, book, entry, now=now)
 
 
+def new_uid() -> str:
+    """A UID nobody else has (RFC 6350 section 6.7.6)."""
+    return f"{OUR_UID}{uuid.uuid4()}"
+
+
 def store(connection: Connection, book: Book, entry: Entry, *, now: datetime) -> int:
     """A new contact, whoever else has its name; its id."""
     name = names.checked(entry.name, "contact")
-    row = {"uid": entry.uid or f"urn:uuid:{uuid.uuid4()}", "name": name, "fold": names.fold(name), "card": entry.card}
+    row = {"uid": entry.uid or new_uid(), "name": name, "fold": names.fold(name), "card": entry.card}
     statement = insert(_contact).values(**book.owner, **row, created=now, changed=now).returning(_contact.c.id)
     number: int = connection.execute(statement).scalar_one()
     _write_ways(connection, number, entry.numbers, entry.addresses)

@@ -19,7 +19,7 @@ from gateway.instants import write, write_or_none
 from gateway.message import PRECEDENCE, State, delivery_state
 from gateway.store import schema
 
-_message, _delivery, _segment, _chunk = schema.message, schema.delivery, schema.segment, schema.chunk
+_message, _delivery, _segment, _chunk = schema.message, schema.delivery, schema.ever, schema.chunk
 
 #: The most messages one page looks at, and the most recipients it has, but for a message that has more by itself.
 PAGE = 200

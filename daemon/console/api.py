@@ -33,8 +33,8 @@ from gateway.store.store import Store, Work
 T = TypeVar("T")
 
 Receive = Callable[[], Awaitable[Any]]
-#: Bodies above this size are read, and their messages made, in a thread, and a few at once.
-_LARGE, _AT_ONCE = 64 * 1024, 2
+#: Bodies above this size are read a few at once, and their messages made in a thread, fewer at once.
+_LARGE, _READ, _MADE = 64 * 1024, 4, 2
 #: Seconds after which whoever found the store away is to ask again.
 _AGAIN = 5.0
 _MEDIA_TYPE = b"application/json"
@@ -61,7 +61,8 @@ class Api:
         self._taken = taken
         self._bearers = Bearers(store)
         self._rates = Rates()
-        self._large = asyncio.Semaphore(_AT_ONCE)
+        self._reading = asyncio.Semaphore(_READ)
+        self._making = asyncio.Semaphore(_MADE)
 
     # Who asks ---------------------------------------------------------------------------------------------------------
 
@@ -119,9 +120,10 @@ class Api:
         body: bytes = message.get("body", b"")
         if not message.get("more_body") and len(body) <= _LARGE:
             return await self._take(self._draft(body, account, key))
-        async with self._large:
+        async with self._reading:
             body = await _rest(message, receive, most)
-            return await self._take(await asyncio.to_thread(self._draft, body, account, key))
+            async with self._making:
+                return await self._take(await asyncio.to_thread(self._draft, body, account, key))
 
     def _draft(self, body: bytes, account: Account, key: bytes | None) -> Draft:
         try:

@@ -1,11 +1,12 @@
 // An SMS centre made of node-smpp, which nobody here wrote: the sink of the journeys, the crash runs and the benchmarks.
 //
 //   node tests/peers/sink.js [--port 0] [--password P] [--receipts] [--receipt-delay MS] [--delay MS] [--throttle N]
-//        [--throttle-every N] [--rate N] [--silent N] [--drop-every N] [--by text|to|both] [--quiet]
+//        [--throttle-every N] [--rate N] [--silent N] [--drop-every N] [--by text|to|both] [--quiet | --brief]
 //
 // Speaks JSON, one line each. On stdout first {"event":"listening","port"}; then, unless --quiet, {"event":"bind"…},
 // {"event":"submit","text","to","from","id","status","data_coding","esm_class","udh",…} for each submit_sm;
 // "at" is when it came, in nanoseconds of the machine's monotonic clock; and {"event":"receipt","id"} for each answered.
+// --brief says of a submit only "text", "status" and "at", and nothing of receipts: what costs little beside a measurement.
 // --throttle answers the first N by ESME_RTHROTTLED, --throttle-every each Nth; --rate what exceeds N a second;
 // --silent leaves the first N unanswered; --drop-every destroys the connection at each Nth, unanswered.
 //
@@ -93,7 +94,9 @@ function submitted(session, pdu) {
   } else {
     total[silent ? 'silent' : 'throttled']++;
   }
-  if (!options.quiet) {
+  if (options.brief) {
+    say({ event: 'submit', text, status, at });
+  } else if (!options.quiet) {
     say({
       event: 'submit', text, to: pdu.destination_addr, from: pdu.source_addr, id, status, udh,
       data_coding: pdu.data_coding, esm_class: pdu.esm_class, registered_delivery: pdu.registered_delivery,
@@ -121,7 +124,7 @@ function receipt(pdu, id, at) {
     esm_class: 4, receipted_message_id: id, message_state: 2,
     short_message: Buffer.from(`id:${id} sub:001 dlvrd:001 submit date:${stamp(at)} done date:${stamp(new Date())} ` +
       'stat:DELIVRD err:000 text:'),
-  }, () => { total.receipts++; if (!options.quiet) say({ event: 'receipt', id }); });
+  }, () => { total.receipts++; if (!options.quiet && !options.brief) say({ event: 'receipt', id }); });
 }
 
 // Delivers to whoever receives; what is put off, finds nobody, or is not answered before the connection is lost, is

@@ -145,3 +145,24 @@ def test_without_notices_there_is_nothing_to_list(tocsin: Any, jean: str) -> Non
     assert tocsin("notice", "list").out == "no notices\n"
     answer = tocsin("notice", "show", "17")
     assert (answer.code, "there is no notice 17" in answer.err) == (1, True)
+
+
+def test_filters_are_exported_as_one_script_that_can_be_added(
+    tocsin: Any, add: Any, jean: str, tmp_path: Path
+) -> None:
+    words = {"name": "words", "when": {"field": "subject", "op": "contains", "value": "fire"}}
+    add([document(), {**words, "actions": [{"sms": ["+32475000009"], "text": "{from}: {subject}"}]}])
+    answer = tocsin("filter", "export", jean, "--sieve")
+    assert answer.code == 0, answer.err
+    assert answer.out.count("require [") == 1
+    again = tocsin("filter", "add", jean, "--sieve", "-", stdin=answer.out.encode())
+    assert again.code == 0, again.err
+    refused = tocsin("filter", "export", jean, "--sieve")
+    assert (refused.code, "Sieve script already" in refused.err) == (1, True)
+
+
+def test_what_sieve_cannot_say_is_refused_by_its_path(tocsin: Any, add: Any, jean: str) -> None:
+    add(document(when={"all": [{"field": "credit_left", "op": ">", "value": 3}]}))
+    answer = tocsin("filter", "export", jean, "boss", "--sieve")
+    assert answer.code == 1
+    assert "boss: when.all[0]" in answer.err

@@ -102,10 +102,16 @@ async def running(folder: Path, template: Path, **console: Any) -> AsyncIterator
                     await client.aclose()
 
 
+@pytest.fixture(scope="session")
+def template(_migrated_file: Path) -> Path:
+    """A store that is empty and at head, to be copied."""
+    return _migrated_file
+
+
 @pytest.fixture
-async def console(tmp_path: Path, _migrated_file: Path) -> AsyncIterator[Console]:
+async def console(tmp_path: Path, template: Path) -> AsyncIterator[Console]:
     """A console that serves."""
-    async with running(tmp_path, _migrated_file) as one:
+    async with running(tmp_path, template) as one:
         yield one
 
 

@@ -75,12 +75,18 @@ async def test_a_list_is_narrowed_by_state_and_time(console: Console, ann: httpx
         ("cursor", "-1"),
         ("limit", "0"),
         ("limit", "x"),
+        ("stat", "queued"),
         ("limit", "9" * 5000),
     ],
 )
 async def test_a_question_that_cannot_be_is_refused(ann: httpx.AsyncClient, name: str, value: str) -> None:
     found = is_problem(await ann.get(MESSAGES, params={name: value}), 422)
     assert found["errors"][0]["path"] == f"query.{name}"
+
+
+async def test_a_parameter_twice_is_refused(ann: httpx.AsyncClient) -> None:
+    is_problem(await ann.get(f"{MESSAGES}?state=queued&state=failed"), 422)
+    is_problem(await ann.get("/api/v1/credit?account=bob"), 422)
 
 
 async def test_credit_is_shown_as_the_contract_says(ann: httpx.AsyncClient) -> None:

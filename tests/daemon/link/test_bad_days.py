@@ -95,7 +95,7 @@ class Daemon:
         assert self.books.faults_of_credit() == []
         dispatcher = self.house.dispatcher
         assert dispatcher is not None
-        assert (dispatcher._outcomes, dispatcher._claimed) == ([], {})
+        assert (dispatcher.recorder._told, dispatcher._claimed) == ([], {})
 
     def told(self, words: str, *states: str) -> None:
         """`status` gave this as the reason at some time."""
