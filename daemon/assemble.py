@@ -27,6 +27,7 @@ from daemon.measures import Measures
 from filters import domains
 from gateway import accounts, numbers, presence, routing, verbs
 from gateway.health import Health
+from gateway.notifier import Notifier
 from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
@@ -88,6 +89,7 @@ def listen_settings(config: Configuration) -> ListenSettings:
         context = loaded.context
     return ListenSettings(
         sms_domain=listen.sms_domain or "",
+        watch_domain=listen.watch_domain or "",
         region=listen.region,
         trusted_networks=listen.trusted_networks,
         relays=listen.relays,
@@ -172,6 +174,7 @@ class House:
             lambda: self.config.store.keep,
             self._know,
             now=self._now,
+            region=lambda: self.config.listen.region,
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -217,7 +220,7 @@ class House:
             await self.store.aclose()
 
     async def _listen(self) -> None:
-        door = MailDoor(self.store, self.routes, self._work, self._office, now=self._now)
+        door = MailDoor(self.store, self.routes, self._work, self._office, notifier=self._notifier(), now=self._now)
         login = Login(door, accounts.PASSWORDS)
         if self.config.listen.relays:  # the list of public suffixes takes a moment to load: not in the first mail's way
             await asyncio.to_thread(domains.organisation, "example.org")
@@ -226,6 +229,10 @@ class House:
             if address is not None:
                 self.bound[protocol] = await self.listener.open(protocol, str(address), self._sockets)
                 self.board.set("listener", protocol, "up", f"at {', '.join(self.bound[protocol])}")
+
+    def _notifier(self) -> Notifier:
+        """Hands mails to filters, whatever door they come through."""
+        return Notifier(self.store, self._office, self._work, now=self._now, region=lambda: self.config.listen.region)
 
     async def _open_console(self) -> None:
         address = self.config.console.listen

@@ -22,15 +22,13 @@ class Told:
     line: str = ""
 
 
-def compose(
-    notices: Sequence[Told], *, zone: ZoneInfo, now: datetime, more: bool, fits: Callable[[str], bool]
-) -> str:
+def compose(notices: Sequence[Told], *, zone: ZoneInfo, now: datetime, more: bool, fits: Callable[[str], bool]) -> str:
     """The text of a summary: `12 more mails since 14:02: 5 from Jean, 3 from cron@example.org, 4 from others`.
 
     A mail that made several notices counts once. `more` says that some were told of before. `fits` tells whether a text
     is short enough; what does not fit is left to the numbers. Nothing is left out of the count.
     """
-    mails = list({one.mail: one for one in sorted(notices, key=lambda one: one.at, reverse=True)}.values())[::-1]
+    mails = _mails(notices)
     count = len(mails)
     head = f"{count:,}{' more' if more else ''} mail{'s' if count != 1 else ''}"
     if mails:
@@ -40,6 +38,14 @@ def compose(
         if fits(lines):
             return lines
     return _by_sender(head, Counter(" ".join(one.sender.split()) or "nobody" for one in mails), fits)
+
+
+def _mails(notices: Sequence[Told]) -> list[Told]:
+    """Each mail once, as it was first told of, in the order of their coming."""
+    found: dict[bytes, Told] = {}
+    for one in sorted(notices, key=lambda one: one.at):
+        found.setdefault(one.mail, one)
+    return list(found.values())
 
 
 def _by_sender(head: str, senders: Counter[str], fits: Callable[[str], bool]) -> str:
@@ -64,3 +70,13 @@ def _when(at: datetime, zone: ZoneInfo, now: datetime) -> str:
     if then.date() == today:
         return f"{then:%H:%M}"
     return f"{then:%H:%M} yesterday" if (today - then.date()).days == 1 else f"{then:%d/%m %H:%M}"
+
+
+def letter(notices: Sequence[Told], *, zone: ZoneInfo, now: datetime, more: bool, lines: int) -> str:
+    """The same as an e-mail has room for it: the summary, then a line for each mail, `lines` of them at most."""
+    head = compose(notices, zone=zone, now=now, more=more, fits=lambda said: True)
+    mails = _mails(notices)
+    listed = [f"{_when(one.at, zone, now)}  {' '.join(one.line.split()) or one.sender}" for one in mails[:lines]]
+    if len(mails) > lines:
+        listed.append(f"and {len(mails) - lines:,} more")
+    return "\n".join([head, "", *listed])

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from filters.criteria import Quiet
+from filters.filter import Quiet
 
 _HOURS = re.compile(r"\s*([0-9]{1,2}:[0-9]{2})\s*-\s*([0-9]{1,2}:[0-9]{2})\s*")
 _HOUR, _SECOND = timedelta(hours=1), timedelta(seconds=1)

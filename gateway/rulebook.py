@@ -13,9 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from filters import criteria
-from filters.criteria import FilterError, Quiet
+from filters import criteria, sieve
+from filters.criteria import FilterError
 from filters.evaluation import Rule
+from filters.filter import Quiet
 from gateway import quiet_hours
 from gateway.pacing import Pace
 from gateway.store import schema
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 #: How many parsed filters are kept, of all accounts together.
 MOST_KEPT = 50_000
 #: What a filter's source holds where it asks for more than the mail: for those, more is read for each mail.
-_ASKS = ("sender_in", "name_spoof", "credit_left", "sent_today", "extlists", ":list")
+_ASKS = ("name_spoof", "credit_left", "sent_today", "duplicate")
 
 _filter, _notifying = schema.filters, schema.notifying
 
@@ -39,6 +40,7 @@ class Entry:
     rule: Rule
     pace: Pace
     asks: frozenset[str]
+    books: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,16 @@ class Book:
         """Whether anything can come of a mail."""
         return self.new_mail or bool(self.entries)
 
-    @property
-    def asks(self) -> frozenset[str]:
-        """What must be known beside the mail."""
-        return frozenset().union(*(entry.asks for entry in self.entries))
+    asks: frozenset[str] = frozenset()
+    books: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, rows: Rows, entries: tuple[Entry, ...]) -> Book:
+        """The book of these rows; `asks` is what must be known beside the mail, `books` whom the account knows."""
+        asks = frozenset[str]().union(*(entry.asks for entry in entries))
+        books = frozenset[str]().union(*(entry.books for entry in entries))
+        quiet = quiet_hours.parse(rows.quiet) if rows.quiet else None
+        return cls(rows.account, rows.version, entries, rows.new_mail, quiet, asks, books)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +84,6 @@ class Rows:
 def parse(kind: str, source: str, name: str = "") -> Rule:
     """What judges by this source; FilterError with the path or the line of what is wrong."""
     if kind == "sieve":
-        from filters import sieve
-
         return sieve.parse(source, name)
     try:
         return criteria.parse(json.loads(source))
@@ -113,8 +119,7 @@ class Rulebooks:
             return rows.book
         known = {entry.id: entry for entry in rows.book.entries} if rows.book is not None else {}
         entries = (_entry(row, known.get(row.id)) for row in rows.filters)
-        quiet = quiet_hours.parse(rows.quiet) if rows.quiet else None
-        made = Book(rows.account, rows.version, tuple(filter(None, entries)), rows.new_mail, quiet)
+        made = Book.of(rows, tuple(entry for entry in entries if entry is not None))
         self._keep(made)
         return made
 
@@ -146,4 +151,4 @@ def _entry(row: Any, known: Entry | None) -> Entry | None:
         return None
     asks = frozenset(word for word in _ASKS if word in row.source)
     pace = Pace(row.id, getattr(rule, "max_per", None), getattr(rule, "quiet", None))
-    return Entry(row.id, row.changed, rule, pace, asks)
+    return Entry(row.id, row.changed, rule, pace, asks, frozenset(getattr(rule, "books", ())))
