@@ -34,6 +34,13 @@ from gateway.store.schema.messages import seen as seen
 from gateway.store.schema.messages import segment as segment
 from gateway.store.schema.messages import share as share
 from gateway.store.schema.messages import turn as turn
+from gateway.store.schema.notices import WAITING as WAITING
+from gateway.store.schema.notices import duplicate as duplicate
+from gateway.store.schema.notices import filters as filters
+from gateway.store.schema.notices import notice as notice
+from gateway.store.schema.notices import notifying as notifying
+from gateway.store.schema.notices import spoken as spoken
+from gateway.store.schema.notices import told as told
 from gateway.store.schema.people import account as account
 from gateway.store.schema.people import address as address
 from gateway.store.schema.people import plan as plan
