@@ -22,7 +22,9 @@ def of_mail(mail: Mail) -> bytes:
         return digest.digest()
     digest.update(b"content\0")
     for name in _AUTHORS:
-        digest.update(b"\0".join([name.encode(), *(one.encode("utf-8", "replace") for one in mail.header(name))]) + b"\n")
+        digest.update(
+            b"\0".join([name.encode(), *(one.encode("utf-8", "replace") for one in mail.header(name))]) + b"\n"
+        )
     files = [f"{one.name}\0{one.type}" for one in mail.attachments]
     for text in (mail.text, mail.stand_in, mail.report, *files):
         digest.update(text.encode("utf-8", "replace") + b"\0\n")

@@ -6,17 +6,10 @@ Whoever sees a mail arrive (a copy by SMTP, a watched mailbox) makes an `Arrived
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-
-from sqlalchemy import Connection
 
 from filters.context import Source
 from filters.mail import Mail
-from filters.verdict import Verdict
-from gateway.reports import Office
-from gateway.store.identifiers import Identifiers
 
 #: Stands for a filter where an account is told of every new mail.
 NEW_MAIL = 0

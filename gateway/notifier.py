@@ -28,9 +28,7 @@ class Notifier:
         """`taken` is told, after the commit, which routes have work."""
         raise NotImplementedError
 
-    async def take(
-        self, arrived: Sequence[Arrived], also: Callable[[Connection], None] | None = None
-    ) -> list[Noted]:
+    async def take(self, arrived: Sequence[Arrived], also: Callable[[Connection], None] | None = None) -> list[Noted]:
         """Judge these mails and store their notices; returns after the commit.
 
         What the caller must remember of them (that they were seen) is written by `also` in the same transaction, also

@@ -90,12 +90,16 @@ def say(connection: Connection, mailbox: int, node: int, taken: int, now: dateti
     connection.execute(update(_mailbox).where(ours, _mailbox.c.why != why).values(why=why))
 
 
-def refused(connection: Connection, mailbox: int, again: datetime) -> bool:
-    """Its credentials were refused: not before `again`. Whether its owner has to be told, which then counts as done."""
-    ours = _mailbox.c.id == mailbox
-    values = {"refusals": _mailbox.c.refusals + 1, "again": again}
-    connection.execute(update(_mailbox).where(ours).values(values))
-    return bool(connection.execute(update(_mailbox).where(ours, ~_mailbox.c.told).values(told=True)).rowcount)
+def refusals(connection: Connection, mailbox: int) -> tuple[int, bool]:
+    """How often its credentials were refused since they were last good, and whether its owner knows."""
+    row: Any = connection.execute(select(_mailbox.c.refusals, _mailbox.c.told).where(_mailbox.c.id == mailbox)).one()
+    return row.refusals, row.told
+
+
+def refused(connection: Connection, mailbox: int, again: datetime, *, told: bool) -> None:
+    """Its credentials were refused once more: not before `again`."""
+    values = {"refusals": _mailbox.c.refusals + 1, "again": again, "told": told}
+    connection.execute(update(_mailbox).where(_mailbox.c.id == mailbox).values(values))
 
 
 def welcomed(connection: Connection, mailbox: int) -> None:

@@ -66,9 +66,9 @@ class Opened:
 class Session:
     """One connection, with one folder open in it."""
 
-    def __init__(self, client: Client, login: Login) -> None:
+    def __init__(self, client: Client, timeout: float) -> None:
         self.client = client
-        self.host = login.host
+        self.timeout = timeout
 
     @property
     def can_idle(self) -> bool:
@@ -86,6 +86,32 @@ class Session:
             raise UnwatchableError(f"folder {name} has no UIDVALIDITY: its mails cannot be told apart")
         uidnext = told.get(b"UIDNEXT")
         return Opened(int(told[b"UIDVALIDITY"]), int(uidnext) if uidnext else None, int(told.get(b"EXISTS", 0)))
+
+    def news(self) -> bool:
+        """Whether the server said, in its answers since this was last asked, that there are other mails now."""
+        return self.client.wire.untagged_responses.pop("EXISTS", None) is not None
+
+    def idle(self) -> None:
+        """Begin to idle. What the server says before it agrees is no error, and is not lost: it counts as news.
+
+        imapclient takes the first answer for the agreement.
+        """
+        wire = self.client.wire
+        tag = wire._command("IDLE")
+        while wire._get_response() is not None:
+            if wire.tagged_commands[tag]:
+                typ, data = wire.tagged_commands.pop(tag) or ("", [b""])
+                raise IMAPClientError(f"the server does not idle: {typ!r} {data[0]!r}")
+        self.client._idle_tag = tag
+
+    def done(self) -> None:
+        """Stop idling."""
+        self.client.wire.sock.settimeout(self.timeout)
+        self.client.idle_done()
+
+    def still_there(self) -> None:
+        """Ask for news without idling."""
+        self.client.noop()
 
     def close(self) -> None:
         """Leave, without a word where the connection is broken."""
@@ -123,9 +149,9 @@ def connect(
     try:
         _secure_and_log_in(client, login, mailbox, settings, renewed)
     except BaseException:
-        Session(client, login).drop()
+        Session(client, settings.timeout).drop()
         raise
-    return Session(client, login)
+    return Session(client, settings.timeout)
 
 
 def _client(login: Login, settings: Settings) -> Client:
