@@ -21,8 +21,10 @@ from daemon.leasing import Leaseholder
 from daemon.listener import Listener, ListenSettings
 from daemon.login import Login
 from daemon.mail_door import MailDoor
+from daemon.watching.watcher import Terms, Watcher
 from filters import domains
 from gateway import accounts, numbers, presence, verbs
+from gateway.notifier import Notifier
 from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
@@ -32,6 +34,7 @@ from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
 from gateway.transports.smpp.client import SmppTransport
 from gateway.transports.smtp import SmtpTransport
+from gateway.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -173,6 +176,8 @@ class House:
                     ]
                 if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))
+                if WATCH in self.roles:
+                    background.append(group.create_task(self._watcher(node).run(), name="watch"))
                 if LISTEN in self.roles:
                     await self._listen()
                 self.ready.set()
@@ -198,6 +203,21 @@ class House:
             if address is not None:
                 self.bound[protocol] = await self.listener.open(protocol, str(address), self._sockets)
                 self.board.set("listener", protocol, "up", f"at {', '.join(self.bound[protocol])}")
+
+    def _watcher(self, node: int) -> Watcher:
+        def terms() -> Terms:
+            watch = self.config.watch
+            return Terms(
+                watch.idle_connections,
+                watch.poll.total_seconds(),
+                watch.allow_private_hosts,
+                Vault(self.config.store.keys),
+                self._office,
+                self.config.listen.authserv_id,
+            )
+
+        notifier = Notifier(self.store, self._office, self._work, now=self._now)
+        return Watcher(self.store, notifier, self.board, node, terms, self._work, now=self._now)
 
     def _beaten(self, at: float) -> None:
         if self.dispatcher is not None:

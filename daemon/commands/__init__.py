@@ -37,6 +37,7 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "message": ("message", "Messages and what became of them."),
     "queue": ("queues", "What waits, and the operator's hand on it."),
     "route": ("route", "Routes, and which of them a number takes."),
+    "mailbox": ("mailboxes", "Mailboxes that are watched for new mail."),
     "try": ("trial", "Dry runs: print JSON, touch no store, send nothing."),
 }
 

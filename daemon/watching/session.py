@@ -43,6 +43,10 @@ class AwayError(Exception):
     """The server cannot be reached, or cannot serve now; said in one clause."""
 
 
+#: What a visit may end with, for the server's or the network's sake.
+FAILURES = (RefusedLoginError, UnwatchableError, AwayError, OSError, imaplib.IMAP4.error, IMAPClientError, ValueError)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What every session of this process shares."""

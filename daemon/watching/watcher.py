@@ -252,19 +252,26 @@ class Watcher:
                 held.again = None
                 self._wait(self._store.run(lambda connection: watch_leases.welcomed(connection, mailbox.id)))
 
+    def barred(self, mailbox: Mailbox) -> float:
+        """Seconds before which its credentials are not shown again, whichever folder asks: they were refused."""
+        held = self._held.get(mailbox.id)
+        return (held.again - self._now()).total_seconds() if held is not None and held.again is not None else 0.0
+
     def refused(self, mailbox: Mailbox, why: str) -> float:
         """Its credentials were refused: seconds until the next try. Its owner is told once."""
         held = self._held.get(mailbox.id)
         if held is None:
             raise watch_leases.LostError
         now = self._now()
-        refusals, route = self._wait(self._store.run(partial(self._refuse, mailbox=mailbox, why=why, now=now)))
-        if route is not None:
-            self._terms().office()  # the mail leaves with the next look of the housekeeper
+        held.again, route = self._wait(self._store.run(partial(self._refuse, mailbox=mailbox, why=why, now=now)))
+        if route is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._ready, [route])
         self.say(mailbox, "", mailboxes.REFUSED, why)
-        return float(min(_FIRST_REFUSED * 2.0 ** min(refusals, 10), _LONGEST_REFUSED).total_seconds())
+        return (held.again - now).total_seconds()
 
-    def _refuse(self, connection: Connection, *, mailbox: Mailbox, why: str, now: datetime) -> tuple[int, str | None]:
+    def _refuse(
+        self, connection: Connection, *, mailbox: Mailbox, why: str, now: datetime
+    ) -> tuple[datetime, str | None]:
         watch_leases.require(connection, mailbox.id, self._node, mailbox.taken)
         refusals, told = watch_leases.refusals(connection, mailbox.id)
         again = now + min(_FIRST_REFUSED * 2.0 ** min(refusals, 10), _LONGEST_REFUSED)
