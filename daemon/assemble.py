@@ -83,6 +83,7 @@ def listen_settings(config: Configuration) -> ListenSettings:
         context = loaded.context
     return ListenSettings(
         sms_domain=listen.sms_domain or "",
+        watch_domain=listen.watch_domain or "",
         region=listen.region,
         trusted_networks=listen.trusted_networks,
         relays=listen.relays,
@@ -153,6 +154,7 @@ class House:
             self._office,
             lambda: self.config.store.keep,
             now=self._now,
+            region=lambda: self.config.listen.region,
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -194,7 +196,7 @@ class House:
             await self.store.aclose()
 
     async def _listen(self) -> None:
-        door = MailDoor(self.store, self.routes, self._work, self._office, now=self._now)
+        door = MailDoor(self.store, self.routes, self._work, self._office, notifier=self._notifier(), now=self._now)
         login = Login(door, accounts.PASSWORDS)
         if self.config.listen.relays:  # the list of public suffixes takes a moment to load: not in the first mail's way
             await asyncio.to_thread(domains.organisation, "example.org")
@@ -203,6 +205,10 @@ class House:
             if address is not None:
                 self.bound[protocol] = await self.listener.open(protocol, str(address), self._sockets)
                 self.board.set("listener", protocol, "up", f"at {', '.join(self.bound[protocol])}")
+
+    def _notifier(self) -> Notifier:
+        """Hands mails to filters, whatever door they come through."""
+        return Notifier(self.store, self._office, self._work, now=self._now, region=lambda: self.config.listen.region)
 
     def _watcher(self, node: int) -> Watcher:
         def terms() -> Terms:
@@ -216,8 +222,7 @@ class House:
                 self.config.listen.authserv_id,
             )
 
-        notifier = Notifier(self.store, self._office, self._work, now=self._now)
-        return Watcher(self.store, notifier, self.board, node, terms, self._work, now=self._now)
+        return Watcher(self.store, self._notifier(), self.board, node, terms, self._work, now=self._now)
 
     def _beaten(self, at: float) -> None:
         if self.dispatcher is not None:

@@ -1,14 +1,43 @@
-"""A mail and its circumstances as the tests of filters look at them: each thing is worked out once, when first asked."""
+"""A mail and its circumstances as tests of filters look at them: each thing is worked out once, when first asked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 from filters import authentication_results, excerpt
 from filters.authentication_results import AuthenticationResults
 from filters.context import Context
 from filters.excerpt import Excerpt
+from filters.folding import fold
 from filters.mail import Mail
+from filters.verdict import Json
+
+#: How much of one value is looked at (characters), and shown in a trace; how many of several are shown.
+LOOKED_AT, SHOWN, MANY = 256 * 1024, 200, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a field of a mail holds: its values; whether it is there at all; why not, where only this place lacks it."""
+
+    values: tuple[Any, ...] = ()
+    present: bool = False
+    unknown: str = ""
+
+
+class Look(Protocol):
+    """A field, as far as it is looked at."""
+
+    @property
+    def name(self) -> str:
+        """What it is called, suffix and all."""
+
+    @property
+    def look(self) -> Callable[[Sight], Looked]:
+        """How it is looked at."""
 
 
 class Sight:
@@ -18,11 +47,53 @@ class Sight:
         self.mail = mail
         self.context = context
         self.octets = octets
+        self._looked: dict[str, Looked] = {}
+        self._folded: dict[tuple[str, bool], tuple[str, ...]] = {}
+        self._shown: dict[str, Json] = {}
+
+    def look(self, field: Look) -> Looked:
+        """What a field holds; texts at most as long as is looked at."""
+        found = self._looked.get(field.name)
+        if found is None:
+            found = field.look(self)
+            if any(isinstance(value, str) and len(value) > LOOKED_AT for value in found.values):
+                cut = tuple(value[:LOOKED_AT] if isinstance(value, str) else value for value in found.values)
+                found = Looked(cut, found.present)
+            self._looked[field.name] = found
+        return found
+
+    def folded(self, field: Look, *, accents: bool) -> tuple[str, ...]:
+        """The texts of a field as they are compared, in the order of its values."""
+        key = (field.name, accents)
+        found = self._folded.get(key)
+        if found is None:
+            found = tuple(fold(value, accents=accents) for value in self.look(field).values)
+            self._folded[key] = found
+        return found
+
+    def shown(self, field: Look) -> Json:
+        """What a trace says a field holds: its value, a list of several, None where there is none."""
+        try:
+            return self._shown[field.name]
+        except KeyError:
+            values = [show(value) for value in self.look(field).values[:MANY]]
+            found = self._shown[field.name] = values[0] if len(values) == 1 else (values or None)
+            return found
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of the header's fields, in lower case."""
+        return frozenset(field.name for field in self.mail.fields)
+
+    @cached_property
+    def own_text(self) -> str:
+        """The sender's own words, as he wrote them."""
+        return excerpt.own_text(self.mail)
 
     @cached_property
     def excerpt(self) -> Excerpt:
         """The sender's own words."""
-        return excerpt.excerpt(self.mail)
+        return excerpt.excerpt(self.mail, self.own_text)
 
     @cached_property
     def believed(self) -> AuthenticationResults | None:
@@ -30,3 +101,17 @@ class Sight:
         if not self.context.authserv_id:
             return None
         return authentication_results.topmost(self.mail.fields, self.context.authserv_id)
+
+
+def show(value: Json) -> Json:
+    """A value as a trace shows it: a text shortly."""
+    return f"{value[: SHOWN - 1]}…" if isinstance(value, str) and len(value) > SHOWN else value
+
+
+def show_around(text: str, start: int, end: int) -> str:
+    """The part of a text around what was found in it, shortly."""
+    if len(text) <= SHOWN:
+        return text
+    room = max(SHOWN - (end - start), 0) // 2
+    first, last = max(start - room, 0), min(end + room, start + SHOWN)
+    return ("…" if first else "") + text[first:last].strip() + ("…" if last < len(text) else "")

@@ -44,7 +44,6 @@ class Decided:
     text: str
     max_parts: int | None = None
     subject: str = ""
-    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,27 @@ class Recipient:
     """One address of one channel; `name` is what was written, where that was not the address.
 
     `once` are keys (SHA-256) that another message of the account must not have used: what a mail that anybody could
-    send again is known by.
+    send again is known by. `via` is the list it stands on, where nobody named it himself.
     """
 
     channel: Channel
     address: str
     name: str = ""
     once: tuple[bytes, ...] = ()
+    via: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Who is on a list and gets nothing, and why, in one sentence; `to` is what he is called."""
+
+    to: str
+    via: str
+    channel: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.to} (list {self.via}) was left out: {self.why.rstrip('.')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,7 @@ class Request:
 
     `key` is the request's identity within the account (invariant I3), at most 64 octets, None for none; `content` the
     SHA-256 of what it may only be used for (idempotency keys), None where a copy adds its new recipients instead.
+    `left_out` are members of lists who get nothing, for the timeline and the report to name.
     `flash` asks handsets to show it at once and keep nothing (message class 0, 3GPP TS 23.038 clause 4).
     """
 
@@ -50,6 +65,7 @@ class Request:
     validity: timedelta | None = None
     urgent: bool = False
     flash: bool = False
+    left_out: tuple[LeftOut, ...] = ()
     automatic: bool = False
     report_to: str | None = None
     dsn: Asked | None = None
@@ -123,7 +139,7 @@ def prepare(
         route = route_for(routes, recipient.channel, recipient.address)
         if route.name not in ways:
             cut = _cut(request, route, max_parts=max_parts, transliterate=transliterate)
-            ways[route.name] = Way(cut, route.concat, transliterate, due + (request.validity or route.validity))
+            ways[route.name] = Way(cut, route.cutting, transliterate, due + (request.validity or route.validity))
         legs[identity] = Leg(recipient, route.name, route.units(recipient.address))
     if not legs:
         raise RefusedError("there is no recipient", smtp="554 5.5.1")
@@ -165,7 +181,7 @@ def _kept(written: str) -> str:
 
 
 def _cut(request: Request, route: routing.Route, *, max_parts: int, transliterate: bool) -> text.Cut:
-    cut = text.cut(request.text, concat=route.concat, transliterate=transliterate, flash=request.flash)
+    cut = text.cut(request.text, concat=route.cutting, transliterate=transliterate, flash=request.flash)
     if len(cut.parts) > max_parts:
         raise RefusedError(
             f"the text needs {len(cut.parts)} SMS, this account allows {max_parts}: make it shorter", smtp="552 5.3.4"

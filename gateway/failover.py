@@ -202,7 +202,7 @@ def _cut_anew(
         return False
     flash = bool(rows[0].data_coding & _FLASH)
     try:
-        cut = text.cut(said.text, concat=route.concat, transliterate=said.transliterate, flash=flash)
+        cut = text.cut(said.text, concat=route.cutting, transliterate=said.transliterate, flash=flash)
     except RefusedError:
         return False
     reserved = sum(row.units for row in rows)

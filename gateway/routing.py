@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from gateway.message import Channel
+from gateway.text import LETTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class Route:
     response_timeout: float = 30.0
     status: Mapping[int, str] = field(default_factory=dict)
     protocol_id: int = 0
+
+    @property
+    def cutting(self) -> str:
+        """How a text is cut for it: by its `concat`, or not at all where it goes out as a letter."""
+        return LETTER if self.transport == "smtp" else self.concat
 
     def units(self, number: str) -> int:
         """What one segment to this number costs here: the longest matching prefix of `prices`, else `price`."""

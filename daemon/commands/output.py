@@ -56,6 +56,12 @@ def clean(text: str) -> str:
     )
 
 
+def warn(text: str) -> None:
+    """Say on stderr what should be known, and is no failure."""
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(f"tocsin: {clean(text)}\n".encode(encoding, "backslashreplace").decode(encoding))
+
+
 def when(instant: datetime | str | None, precision: str = "seconds") -> str:
     """An instant for people: this machine's time, with its offset."""
     if instant is None:

@@ -15,6 +15,8 @@ import regex
 from gateway.failure import RefusedError
 from gateway.text import alphabet, plain
 
+#: The `concat` of what goes out as a letter: the text is not cut, and its octets are made when it leaves.
+LETTER = "letter"
 #: A concatenation header counts its parts in one octet (3GPP TS 23.040, clause 9.2.3.24.1).
 MAX_PARTS = 255
 
@@ -107,14 +109,23 @@ def cut(text: str, *, concat: str = "udh8", transliterate: bool = True, flash: b
 
     The text is composed first (Normalization Form C; a lone surrogate becomes U+FFFD). With `transliterate`,
     typographic characters are written plainly where that alone brings the text into GSM 7-bit and takes no more
-    segments; otherwise it stays as it is. `concat` is how parts are tied together: udh8, udh16, sar or payload.
+    segments; otherwise it stays as it is. `concat` is how parts are tied together: udh8, udh16, sar or payload; what is
+    a `letter` is not cut.
 
     With `flash` handsets are asked to show it at once and keep nothing: message class 0, 3GPP TS 23.038 clause 4.
 
     Raises RefusedError for a text with nothing in it (550 5.6.0) or of more than 255 parts (552 5.3.4).
     """
+    if concat == LETTER:
+        return _whole(text)
     done = _cut(text, concat=concat, transliterate=transliterate)
     return replace(done, data_coding=done.data_coding | _CLASS_0) if flash else done
+
+
+def _whole(text: str) -> Cut:
+    if not text:
+        raise RefusedError("There is nothing to say: the text is empty.", smtp="550 5.6.0")
+    return Cut("utf-8", 0x00, len(text), (Part(text, len(text), b""),), LETTER)
 
 
 def _cut(text: str, *, concat: str, transliterate: bool) -> Cut:

@@ -10,6 +10,14 @@ from __future__ import annotations
 from gateway.store.schema.base import Instant as Instant
 from gateway.store.schema.base import Key as Key
 from gateway.store.schema.base import metadata as metadata
+from gateway.store.schema.contacts import contact as contact
+from gateway.store.schema.contacts import contact_address as contact_address
+from gateway.store.schema.contacts import group as group
+from gateway.store.schema.contacts import list_member as list_member
+from gateway.store.schema.contacts import member as member
+from gateway.store.schema.contacts import optout as optout
+from gateway.store.schema.contacts import recipient_list as recipient_list
+from gateway.store.schema.contacts import telephone as telephone
 from gateway.store.schema.credit import ledger as ledger
 from gateway.store.schema.credit import period as period
 from gateway.store.schema.credit import provision as provision

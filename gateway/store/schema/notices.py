@@ -13,13 +13,14 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 
 from gateway.store.schema.base import Instant, Key, partial, table
 
 filters = table(
     "filter",
-    Column("id", Key, primary_key=True),
+    Column("id", Key, primary_key=True, autoincrement=False),  # never used again: notices are known by it
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
     Column("name", Text, nullable=False),
     Column("place", Integer, nullable=False),  # the lowest is asked first
@@ -47,7 +48,7 @@ partial("ix_notifying_due", notifying.c.due, where=notifying.c.due.is_not(None))
 
 notice = table(
     "notice",  # what a filter decided to say of a mail, and what became of it; its key is that of invariant I3
-    Column("id", Key, primary_key=True),
+    Column("id", Key, primary_key=True, autoincrement=False),
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
     Column("mail", LargeBinary, nullable=False),  # gateway.identity
     Column("filter_id", BigInteger, nullable=False),  # 0: that new mail has come
@@ -66,7 +67,7 @@ notice = table(
 )
 
 #: The notices that wait for a better moment.
-WAITING = notice.c.state.in_(["held", "gathered", "capped", "limited", "unpaid"])
+WAITING = notice.c.state.in_([literal_column(f"'{s}'") for s in ("held", "gathered", "capped", "limited", "unpaid")])
 partial("ix_notice_waiting", notice.c.account_id, notice.c.state, notice.c.filter_id, where=WAITING)
 
 told = table(

@@ -36,7 +36,7 @@ def _owner(table: str) -> sa.ForeignKeyConstraint:
 def _filters() -> None:
     op.create_table(
         "filter",
-        _column("id", KEY),
+        sa.Column("id", KEY, autoincrement=False, nullable=False),
         _column("account_id", KEY),
         _column("name", sa.Text()),
         _column("place", sa.Integer()),
@@ -70,7 +70,7 @@ def _filters() -> None:
 def _notices() -> None:
     op.create_table(
         "notice",
-        _column("id", KEY),
+        sa.Column("id", KEY, autoincrement=False, nullable=False),
         _column("account_id", KEY),
         _column("mail", sa.LargeBinary()),
         _column("filter_id", sa.BigInteger()),
