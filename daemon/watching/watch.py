@@ -12,7 +12,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -43,6 +43,8 @@ RENEW = 9 * 60.0
 _FIRST, _LONGEST, _HOPELESS = 1.0, 60.0, 1800.0
 #: How far apart many that lost their server at once come back, in seconds.
 _SPREAD = 3.0
+#: How often one mail may break a visit before it is passed over.
+_PATIENCE = 4
 #: A connection that ends so soon, in seconds, is no sound one.
 _SHORT = 10.0
 #: How often it is written down that a folder had nothing new.
@@ -78,10 +80,12 @@ class Watch:
     folder: Folder
     random: random.Random = field(default_factory=random.Random)
     clock: Callable[[], float] = time.monotonic
+    first_wait: float = _FIRST
     _session: Session | None = None
     _idling: bool = False
     _failures: int = 0
     _rested: float = 0.0
+    _stuck: tuple[int, int] | None = None  # the UID of a mail that could not be read, and how often
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -204,14 +208,38 @@ class Watch:
         while True:
             self._session.news()
             uids = looking.new_uids(client, self.folder.uidnext or 1)
-            for start in range(0, len(uids), looking.STEP):
-                step = uids[start : start + looking.STEP]
-                reads = looking.read(client, step, needs) if needs else []
+            for step in self._steps(uids):
+                reads = self._read(step, needs) if needs else []
                 self._write(reads, replace(self.folder, uidnext=step[-1] + 1))
             if not uids and not self._session.news():
                 break
         if self.folder.checked is None or began - self.folder.checked > _CHECKED:
             self._write([], replace(self.folder, checked=began))
+
+    def _steps(self, uids: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Many at a time; one by one where reading has just failed, so that it is known on which mail."""
+        while uids:
+            many = 1 if self._stuck else looking.STEP
+            yield uids[:many]
+            uids = uids[many:]
+
+    def _read(self, step: Sequence[int], needs: frozenset[Need]) -> list[Read]:
+        """These mails; one that broke several visits by itself is left out, so that it does not stop all behind it."""
+        assert self._session is not None
+        if self._stuck and self._stuck[0] == step[0] and self._stuck[1] > _PATIENCE:
+            extra = {"action": "mail_unreadable", "mailbox": self.mailbox.id, "uid": step[0]}
+            log.error("mail %d of mailbox %d breaks its server: passed over", step[0], self.mailbox.id, extra=extra)
+            self._stuck = None
+            return []
+        try:
+            reads = looking.read(self._session.client, step, needs)
+        except Exception:
+            count = self._stuck[1] if self._stuck and self._stuck[0] == step[0] else 0
+            self._stuck = (step[0], count + 1)
+            raise
+        if self._stuck and self._stuck[0] <= step[-1]:
+            self._stuck = None
+        return reads
 
     def _write(self, reads: Sequence[Read], folder: Folder) -> None:
         self.world.store(self.mailbox, self.source, reads, folder)
@@ -258,7 +286,7 @@ class Watch:
         if self._closed:
             return True
         self._failures += 1
-        wait = _backoff(self._failures, _FIRST, _LONGEST) * self.random.uniform(0.5, 1.0)
+        wait = _backoff(self._failures, self.first_wait, _LONGEST) * self.random.uniform(0.5, 1.0)
         well = False
         try:
             if isinstance(error, RefusedLoginError):
