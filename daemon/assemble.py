@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from daemon import tls
 from daemon.board import Board
@@ -21,7 +23,7 @@ from daemon.leasing import Leaseholder
 from daemon.listener import Listener, ListenSettings
 from daemon.login import Login
 from daemon.mail_door import MailDoor
-from daemon.watching.watcher import Terms, Watcher
+from daemon.measures import Measures
 from filters import domains
 from gateway import accounts, numbers, presence, verbs
 from gateway.notifier import Notifier
@@ -29,12 +31,15 @@ from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
 from gateway.store.engine import is_sqlite, open_engine, parse_url
+from gateway.store.errors import StoreError
 from gateway.store.store import Store
 from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
 from gateway.transports.smpp.client import SmppTransport
 from gateway.transports.smtp import SmtpTransport
-from gateway.vault import Vault
+
+if TYPE_CHECKING:
+    from daemon.console.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +116,8 @@ class House:
         self.config = config
         self.store = store
         self.board = Board(now)
+        self.measures = Measures()
+        store.observe(self.measures.committed)
         self.roles = frozenset(roles)
         self._sockets = sockets or {}
         self._now = now
@@ -118,10 +125,12 @@ class House:
         self._stop = asyncio.Event()
         self.ready = asyncio.Event()
         self.listener: Listener | None = None
+        self.console: Server | None = None
         self.bound: dict[str, list[str]] = {}
         self.dispatcher: Dispatcher | None = None
         self._housekeeper: Housekeeper | None = None
         self._leases: Leaseholder | None = None
+        self._beat = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._group: asyncio.TaskGroup | None = None
         self._reloading = asyncio.Lock()
         self._others = asyncio.Event()
@@ -162,6 +171,7 @@ class House:
                 background = [
                     group.create_task(self._housekeeper.beat(), name="beat"),
                     group.create_task(self._housekeeper.sweep(), name="sweep"),
+                    group.create_task(self._measure(), name="measures"),
                 ]
                 if self.dispatcher is not None:
                     background += [
@@ -178,10 +188,10 @@ class House:
                     ]
                 if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))
-                if WATCH in self.roles:
-                    background.append(group.create_task(self._watcher(node).run(), name="watch"))
                 if LISTEN in self.roles:
                     await self._listen()
+                if CONSOLE in self.roles:
+                    await self._open_console()
                 self.ready.set()
                 log.info("ready: %s", ", ".join(sorted(self.roles)), extra={"action": "ready"})
                 await self._stop.wait()
@@ -189,8 +199,9 @@ class House:
                 for task in background:
                     task.cancel()
         finally:
-            if self.listener is not None:
-                await self.listener.drain(0)
+            for door in (self.listener, self.console):
+                if door is not None:
+                    await door.drain(0)
             with contextlib.suppress(Exception):
                 await self.store.run(lambda connection: presence.leave(connection, node))
             await self.store.aclose()
@@ -210,21 +221,48 @@ class House:
         """Hands mails to filters, whatever door they come through."""
         return Notifier(self.store, self._office, self._work, now=self._now, region=lambda: self.config.listen.region)
 
-    def _watcher(self, node: int) -> Watcher:
-        def terms() -> Terms:
-            watch = self.config.watch
-            return Terms(
-                watch.idle_connections,
-                watch.poll.total_seconds(),
-                watch.allow_private_hosts,
-                Vault(self.config.store.keys),
-                self._office,
-                self.config.listen.authserv_id,
-            )
+    async def _open_console(self) -> None:
+        address = self.config.console.listen
+        if address is None:
+            return
+        from daemon.console.opening import make_server  # HTTP is loaded only where it is spoken
 
-        return Watcher(self.store, self._notifier(), self.board, node, terms, self._work, now=self._now)
+        self.console = make_server(
+            self.store,
+            lambda: self.config,
+            self.routes,
+            self._work,
+            self._hinders,
+            self.measures,
+            self.board,
+            lambda: self.dispatcher,
+            roles=sorted(self.roles),
+            now=self._now,
+        )
+        self.bound["http"] = await self.console.open(str(address), self._sockets)
+        self.board.set("listener", "http", "up", f"at {', '.join(self.bound['http'])}")
+
+    def _hinders(self) -> list[str]:
+        """What keeps this process from its work now, in sentences; nothing where it is well."""
+        if self._stop.is_set():
+            return ["it is stopping"]
+        if not self.ready.is_set():
+            return ["it is starting"]
+        silent = time.clock_gettime(time.CLOCK_BOOTTIME) - self._beat
+        if silent > presence.LEASE:
+            return [f"nothing could be written to the store for {silent:.0f} seconds"]
+        store = self.board.get("store", "store")
+        return [store.why] if store is not None and store.state == "down" else []
+
+    async def _measure(self) -> None:
+        """See how long messages waited until they were claimed, until cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            with contextlib.suppress(StoreError):
+                await self.measures.look(self.store)
 
     def _beaten(self, at: float) -> None:
+        self._beat = at
         if self.dispatcher is not None:
             self.dispatcher.beaten(at)
 
@@ -258,8 +296,8 @@ class House:
     async def _finish(self) -> None:
         """No more mails; then no more segments; then every answer recorded."""
         log.info("stopping", extra={"action": "stopping"})
-        if self.listener is not None:
-            await self.listener.drain(_FINISH_MAILS)
+        doors = [door for door in (self.listener, self.console) if door is not None]
+        await asyncio.gather(*(door.drain(_FINISH_MAILS) for door in doors))
         if self.dispatcher is not None:
             await self.dispatcher.stop(list(self.dispatcher.routes), _FINISH_ANSWERS)
             await self.dispatcher.flush(_FINISH_ROWS)

@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 from daemon.board import Board
 from gateway import presence, queries, receipts, slots, verbs
 from gateway.claims import MOST, Claim, reread
+from gateway.draft import Draft
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.settlement import Settle, Settled
@@ -35,6 +37,13 @@ Maker = Callable[[Route, "Dispatcher"], Transport]
 _LOOK = 5.0
 #: Waits after a failed commit, in seconds: the first, the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
+#: How long it is believed that nothing of a route waits, after a claim that went along with an intake, in seconds.
+_MOMENT = 0.02
+#: How long answers gather before they are recorded, in seconds: no way to the SMS centre waits for them, and what is
+#: recorded together costs less. So much longer is what a crash makes unknown.
+_GATHER = 0.01
+#: How long a receipt waits for others; the SMS centre waits for our answer as long, and its window is limited.
+_PATIENCE = 0.004
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
 _LET_GO = 3.0
 
@@ -49,6 +58,12 @@ class _Feeder:
         self.kick.set()
         self.tasks: list[asyncio.Task[None]] = []
         self.stopping = False
+        #: A claim of this route goes along with a set of intake; its result comes to `Dispatcher._came`.
+        self.riding = False
+        #: Until when it is believed that nothing of this route waits: its last claim got less than it asked for.
+        self.empty_until = 0.0
+        self.again: asyncio.TimerHandle | None = None
+        self.lost: tuple[Claim, StoreLostError] | None = None
         self.granted: tuple[int, float | None, str] | None = None
 
 
@@ -80,28 +95,35 @@ class Dispatcher:
         #: What is to be recorded: outcomes, each with the instant of the claim it belongs to.
         self._outcomes: list[tuple[Outcome, datetime | None]] = []
         self._gathered = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._recording = asyncio.Event()
         self._recording.set()
         self._in_hand = 0
+        self._flushing = False
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
 
     # The Hub ----------------------------------------------------------------------------------------------------------
 
     def settled(self, outcome: Outcome) -> None:
         self._outcomes.append((outcome, self._claimed.pop(outcome.segment, None)))
         self._gathered.set()
+        if len(self._outcomes) >= MOST or outcome.result != Result.ACCEPTED:
+            self._hurry.set()
 
     def more_room(self, route: str) -> None:
-        self.kick([route])
+        feeder = self._feeders.get(route)
+        if feeder is not None and time.monotonic() >= feeder.empty_until:
+            feeder.kick.set()
 
     def state(self, route: str, state: LinkState, why: str) -> None:
         self._board.set("route", route, state.value, why)
 
     async def receipt(self, receipt: Receipt) -> None:
-        found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()))
+        found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
         extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
         log.info("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
 
@@ -116,6 +138,11 @@ class Dispatcher:
     def routes(self) -> Mapping[str, Route]:
         """The routes that are fed."""
         return {name: feeder.route for name, feeder in self._feeders.items()}
+
+    @property
+    def transports(self) -> Mapping[str, Transport]:
+        """What carries each of them."""
+        return {name: feeder.transport for name, feeder in self._feeders.items()}
 
     def start(self, group: asyncio.TaskGroup, routes: Sequence[Route]) -> None:
         """Begin to feed these routes; their tasks belong to the group."""
@@ -140,6 +167,9 @@ class Dispatcher:
         feeding = [feeder.tasks[1] for feeder in feeders]
         if feeding:
             await asyncio.wait(feeding, timeout=_LET_GO)
+        give_up = time.monotonic() + _LET_GO
+        while any(feeder.riding for feeder in feeders) and time.monotonic() < give_up:
+            await asyncio.sleep(0.01)
         await asyncio.gather(*(feeder.transport.drain(seconds) for feeder in feeders))
         for feeder in feeders:
             for task in feeder.tasks:
@@ -151,8 +181,18 @@ class Dispatcher:
     def kick(self, routes: Sequence[str] | None = None) -> None:
         """There may be something to do for these routes; None: for all."""
         for feeder in self._feeders.values() if routes is None else map(self._feeders.get, routes):
-            if feeder is not None:
+            if feeder is None or feeder.again is not None:
+                continue
+            if time.monotonic() < feeder.empty_until:
+                # Most likely this tells of what a claim came along with, and has. If not, a moment is no harm.
+                feeder.again = asyncio.get_running_loop().call_later(_MOMENT, self._kick_again, feeder)
+            else:
                 feeder.kick.set()
+
+    def _kick_again(self, feeder: _Feeder) -> None:
+        feeder.again = None
+        feeder.empty_until = 0.0
+        feeder.kick.set()
 
     def can_send(self, route: str) -> bool:
         """Whether this node can hand segments to this route now, or soon will again."""
@@ -214,16 +254,32 @@ class Dispatcher:
 
     async def _feed_once(self, feeder: _Feeder) -> bool:
         """Claim once and hand over. Whether there may be more to do at once."""
-        room = 0 if feeder.stopping else feeder.transport.room()
-        if room <= 0 or not self._recording.is_set():
+        if feeder.lost is not None:
+            (claim, error), feeder.lost = feeder.lost, None
+            self._hand_over(feeder, claim, await self._reread(feeder, claim, error))
+        room = self._room(feeder)
+        if room <= 0 or feeder.riding:
             return False
-        # A claim is known by its instant: no two have the same, even where the clock is set back.
-        self._last_claim = max(self._now(), self._last_claim + timedelta(microseconds=1))
-        claim = Claim(feeder.route.name, room, self._node, self._last_claim)
+        claim = self._claim(feeder, room)
         try:
             claimed: list[Claimed] = await self._store.do(verbs.CLAIM, claim)
         except StoreLostError as error:
             claimed = await self._reread(feeder, claim, error)
+        return self._hand_over(feeder, claim, claimed)
+
+    def _room(self, feeder: _Feeder) -> int:
+        return 0 if feeder.stopping or not self._recording.is_set() else feeder.transport.room()
+
+    def _claim(self, feeder: _Feeder, room: int) -> Claim:
+        # A claim is known by its instant: no two have the same, even where the clock is set back.
+        self._last_claim = max(self._now(), self._last_claim + timedelta(microseconds=1))
+        return Claim(feeder.route.name, room, self._node, self._last_claim)
+
+    def _hand_over(self, feeder: _Feeder, claim: Claim, claimed: Sequence[Claimed]) -> bool:
+        """Give the transport what a claim got. Whether there may be more to do at once."""
+        wanted = min(claim.limit, MOST)
+        # Only where nobody else brings work for this route, and every intake is seen by `_ride`.
+        feeder.empty_until = time.monotonic() + _MOMENT if self._rides and len(claimed) < wanted else 0.0
         if not claimed:
             return False
         self._claimed.update((segment.id, claim.now) for segment in claimed)
@@ -231,7 +287,29 @@ class Dispatcher:
             self._hand_back(claimed)
             return False
         feeder.transport.submit(claimed)
-        return len(claimed) >= min(room, MOST)
+        return len(claimed) >= wanted
+
+    def _ride(self, drafts: Sequence[Draft]) -> list[tuple[Claim, Callable[[Any], None]]]:
+        """Claims that go along with the intake of these: what is free to leave at once leaves after one commit."""
+        riders: list[tuple[Claim, Callable[[Any], None]]] = []
+        for name in {name for draft in drafts for name in draft.ways}:
+            feeder = self._feeders.get(name)
+            if feeder is None:
+                continue
+            feeder.empty_until = 0.0  # whoever brings these kicks after the commit, where nothing rides
+            if not feeder.riding and (room := self._room(feeder)) > 0:
+                feeder.riding = True
+                claim = self._claim(feeder, room)
+                riders.append((claim, partial(self._came, feeder, claim)))
+        return riders
+
+    def _came(self, feeder: _Feeder, claim: Claim, result: Any) -> None:
+        feeder.riding = False
+        if isinstance(result, StoreLostError):
+            feeder.lost = claim, result
+            feeder.kick.set()
+        elif isinstance(result, BaseException) or self._hand_over(feeder, claim, result):
+            feeder.kick.set()
 
     async def _reread(self, feeder: _Feeder, claim: Claim, error: StoreError) -> list[Claimed]:
         """What a claim got whose COMMIT may have happened: were it forgotten, it would be `submitting` for good."""
@@ -277,9 +355,15 @@ class Dispatcher:
         wait = _FIRST_WAIT
         while True:
             await self._gathered.wait()
+            if not self._hurry.is_set() and len(self._outcomes) < MOST:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_GATHER):
+                        await self._hurry.wait()
             outcomes, self._outcomes = self._outcomes[:MOST], self._outcomes[MOST:]
             if not self._outcomes:
                 self._gathered.clear()
+            if not self._flushing and len(self._outcomes) < MOST:
+                self._hurry.clear()
             if not outcomes:
                 continue
             self._in_hand = len(outcomes)
@@ -326,6 +410,8 @@ class Dispatcher:
     async def flush(self, seconds: float) -> bool:
         """Wait at most this long until every outcome is recorded; whether it is so."""
         deadline = time.monotonic() + seconds
+        self._flushing = True
+        self._hurry.set()
         while self._outcomes or self._in_hand:
             if time.monotonic() > deadline:
                 log.error("%d answers could not be recorded", len(self._outcomes), extra={"action": "answers_lost"})

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
-import os
-import re
 import socket
 import ssl
-import stat
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,13 +18,12 @@ from daemon.login import Login
 from daemon.peers import IPAddress, Networks
 from daemon.reception import House
 from daemon.session import LmtpSession, Session
+from daemon.sockets import Sockets
 
 log = logging.getLogger(__name__)
 
 #: Mails above this size are read in a thread (below, the hop would cost more than the reading), a few at once.
 _LARGE, _READERS = 32 * 1024, 2
-_BACKLOG = 512
-_ADDRESS = re.compile(r"(?:\[(?P<ipv6>[^\]]+)\]|(?P<host>[^:]*)):(?P<port>\d{1,5})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +74,7 @@ class Listener:
         self._now = now
         self._door = door
         self._numbers = numbers
-        self._servers: list[asyncio.Server] = []
-        self._sockets: list[str] = []
+        self._sockets = Sockets()
         self._sessions: set[Session] = set()
         self._strangers: set[Session] = set()
         self._by_address: Counter[IPAddress] = Counter()
@@ -100,48 +94,7 @@ class Listener:
         cannot be read or a name that was not passed; OSError where it cannot be bound.
         """
         factory: Callable[[], Session] = {"smtp": self._smtp, "lmtp": self._lmtp}[protocol]
-        if address.startswith("systemd:"):
-            sockets = (inherited or {}).get(address.removeprefix("systemd:"), [])
-            if not sockets:
-                raise ValueError(
-                    f"{address}: systemd passed no socket of this name (FileDescriptorName= of a .socket unit)"
-                )
-            return [bound for one in sockets for bound in await self._serve(factory, one)]
-        if address.startswith("unix:"):
-            return await self._open_unix(factory, address.removeprefix("unix:"))
-        found = _ADDRESS.match(address)
-        if found is None or int(found["port"]) > 65535:
-            raise ValueError(
-                f'{address!r} is no address to listen at: write "host:port", "unix:/path" or "systemd:name"'
-            )
-        loop = asyncio.get_running_loop()
-        host = found["ipv6"] or found["host"] or None
-        server = await loop.create_server(factory, host, int(found["port"]), backlog=_BACKLOG)
-        return self._opened(server)
-
-    async def _open_unix(self, factory: Callable[[], Session], path: str) -> list[str]:
-        _remove_stale(path)
-        loop = asyncio.get_running_loop()
-        own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            own.bind(path)
-            os.chmod(path, 0o660)
-        except OSError:
-            own.close()
-            raise
-        self._sockets.append(path)
-        return self._opened(await loop.create_unix_server(factory, sock=own, backlog=_BACKLOG))
-
-    async def _serve(self, factory: Callable[[], Session], own: socket.socket) -> list[str]:
-        loop = asyncio.get_running_loop()
-        own.setblocking(False)
-        if own.family == socket.AF_UNIX:
-            return self._opened(await loop.create_unix_server(factory, sock=own, backlog=_BACKLOG))
-        return self._opened(await loop.create_server(factory, sock=own, backlog=_BACKLOG))
-
-    def _opened(self, server: asyncio.Server) -> list[str]:
-        self._servers.append(server)
-        return [_written(one.family, one.getsockname()) for one in server.sockets]
+        return await self._sockets.open(factory, address, inherited)
 
     def _smtp(self) -> Session:
         return Session(self)
@@ -221,11 +174,7 @@ class Listener:
     async def drain(self, seconds: float) -> None:
         """Take no more: idle connections end at once, mails that are coming in are taken, at most this long."""
         self.draining = True
-        for server in self._servers:
-            server.close()
-        for path in self._sockets:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+        self._sockets.close()
         for session in list(self._sessions):
             if not session.busy:
                 session.goodbye("421 4.3.2 Going down, goodbye")
@@ -238,20 +187,3 @@ class Listener:
             session.abort()
         if self._taking:
             await asyncio.wait(set(self._taking), timeout=seconds)
-
-
-def _remove_stale(path: str) -> None:
-    """Remove a socket nobody listens at any more; OSError where somebody does, or something else is there."""
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise FileExistsError(errno.EEXIST, "there is a file, which is no socket", path)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            if probe.connect_ex(path) == 0:
-                raise OSError(errno.EADDRINUSE, "somebody listens there already", path)
-        os.unlink(path)
-
-
-def _written(family: int, name: object) -> str:
-    if isinstance(name, tuple):
-        return f"[{name[0]}]:{name[1]}" if family == socket.AF_INET6 else f"{name[0]}:{name[1]}"
-    return f"unix:{name.decode() if isinstance(name, bytes) else name}"

@@ -33,6 +33,8 @@ __all__ = [
 
 #: Octets of a document, filters in it, levels of a tree, tests in it.
 OCTETS, FILTERS, DEPTH, TESTS = 1_000_000, 10_000, 6, 100
+#: Values of all tests of a filter together, and size of all its patterns: what it may cost to ask it.
+VALUES, PATTERNS = 5000, 10_000
 #: Longest name (characters), actions of a filter, destinations of a channel, parts of a short message.
 NAME, ACTIONS, DESTINATIONS, PARTS = 100, 20, 100, 255
 #: Most notices that `max_per` counts, and the longest window.
@@ -246,10 +248,12 @@ def _quiet(value: Json, path: str) -> Quiet:
 
 
 class _Tree:
-    """Reads one tree of criteria and counts its tests."""
+    """Reads one tree of criteria and counts what it asks."""
 
     def __init__(self) -> None:
         self._tests = 0
+        self._values = 0
+        self._patterns = 0
 
     def node(self, value: Json, path: str, depth: int) -> Node:
         """A node of the tree; a test directly under `when` has depth 1."""
@@ -287,8 +291,17 @@ class _Tree:
             raise FilterError(_at(path, "value"), "is missing")
         accents = _flag(given.get("accents", False), _at(path, "accents"))
         value = given.get("value")
-        ask = _checked(lambda: question(field, op, value, accents=accents), _at(path, "value"))
+        ask, size = _checked(lambda: question(field, op, value, accents=accents), _at(path, "value"))
+        self._count(value, size, _at(path, "value"))
         return Test(path, given["field"], op, value, accents, ask=ask)
+
+    def _count(self, value: Json, size: int, path: str) -> None:
+        self._values += len(value) if isinstance(value, list) else 1
+        self._patterns += size
+        if self._values > VALUES:
+            raise FilterError(path, f"with this the filter has more than {VALUES} values: make it several filters")
+        if self._patterns > PATTERNS:
+            raise FilterError(path, "with this the filter's patterns are too large: make it several filters")
 
 
 def _field(value: Json, path: str) -> fields.Field:

@@ -22,6 +22,10 @@ class Rule(Protocol):
     def needs(self) -> frozenset[Need]:
         """What of a mail it looks at."""
 
+    @property
+    def books(self) -> frozenset[str]:
+        """The books, groups and lists it names, as `Context.books` has them."""
+
     def judge(self, sight: Sight) -> Verdict:
         """How this rule judges this mail; never raises, whatever the mail is."""
 

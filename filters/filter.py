@@ -97,7 +97,7 @@ class Filter:
         hits: list[Finding] = []
         misses: list[Finding] = []
         matched = tree.holds(self.when, sight, hits, misses)
-        notes = dict.fromkeys(note for one in (*hits, *misses) if (note := _unknown(one, sight)))
+        notes = _unknown((*hits, *misses), sight) if sight.unknown else {}
         actions: tuple[Decided, ...] = ()
         if matched:
             actions = tuple(dict.fromkeys(one for action in self.actions for one in _decided(action, sight)))
@@ -122,8 +122,10 @@ class Filter:
         return document
 
 
-def _unknown(finding: Finding, sight: Sight) -> str:
-    return sight.look(fields.find(finding.field)).unknown
+def _unknown(findings: tuple[Finding, ...], sight: Sight) -> dict[str, None]:
+    """A note for each thing that was asked for and is not known here."""
+    names = (fields.find(one.field).name for one in findings)
+    return {sight.unknown[name]: None for name in names if name in sight.unknown}
 
 
 def _decided(action: Action, sight: Sight) -> list[Decided]:

@@ -28,9 +28,9 @@ def fold_piece(text: str, *, accents: bool = False) -> str:
     """The same for a piece of a text: white space stays as it is."""
     if text.isascii():
         return text.lower()
-    text = plain(text)  # quotes, dashes and spaces of typography; what nobody sees goes
+    # Quotes, dashes and spaces of typography do not count; NFKC makes some of them, and of others what is none.
     # Casefolding undoes the normal form here and there (U+0345, for one), so it is made again.
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = plain(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", plain(text)).casefold()))
     if accents:
         return text
     return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", text))).translate(_STROKES)

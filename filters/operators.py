@@ -5,22 +5,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from operator import eq, ge, gt, le, lt, ne
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from filters import domains, patterns
 from filters.fields import IMPORTANCE, MEMBERS, PREFIXES, WEEKDAYS, Field, Kind, near
 from filters.folding import fold
+from filters.sight import Takes
 from filters.verdict import Json
 
 #: Longest text of a value (characters), and longest list.
 LONGEST, MOST = 1000, 1000
-
-#: `fits` says whether a value of the field does. It is given the text as it is compared, the text as it is written, or
-#: the value itself; `whole` operators are asked once, about all the values there are.
-Takes: TypeAlias = Literal["folded", "raw", "value"]
 
 
 class ValueFaultError(ValueError):
@@ -33,7 +31,10 @@ class ValueFaultError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A test's operator with its value, ready to be asked; `needle` finds what fitted within a long text."""
+    """A test's operator with its value: whether something fits it, and for texts which part of a long one did.
+
+    `size` is that of its patterns, in instructions: what they may cost.
+    """
 
     takes: Takes
     fits: Callable[[Any], bool]
@@ -101,7 +102,7 @@ def comparison(field: Field, op: str, value: Json, *, accents: bool) -> Comparis
 def _text(op: str, value: Json, *, accents: bool) -> Comparison:
     written = _texts(value, blank=op in ("is", "in", "wildcard"))
     if op == "regex":
-        return _patterns("raw", [_pattern(patterns.expression, one, n, value) for n, one in enumerate(written)])
+        return _patterns("value", [_pattern(patterns.expression, one, n, value) for n, one in enumerate(written)])
     if op == "wildcard":
         return _patterns(
             "folded",
@@ -114,7 +115,7 @@ def _text(op: str, value: Json, *, accents: bool) -> Comparison:
         if not needle and op not in ("is", "in"):
             raise ValueFaultError("nothing is left of it to look for", _index(value, number))
     if op == "word":
-        return Comparison("folded", patterns.words(needles), _spot(needles))
+        return _searches("folded", [partial(patterns.find_word, needle=needle) for needle in needles])
     if op == "contains":
         return Comparison("folded", _contains(needles), _spot(needles))
     if op in ("begins", "ends"):
@@ -137,17 +138,24 @@ def _spot(needles: list[str]) -> Callable[[str], tuple[int, int] | None]:
     return spot
 
 
-def _pattern(make: Callable[[str], patterns.Search], written: str, number: int, value: Json) -> patterns.Search:
+def _pattern(make: Callable[[str], patterns.Pattern], written: str, number: int, value: Json) -> patterns.Pattern:
     try:
         return make(written)
     except patterns.PatternError as error:
         raise ValueFaultError(f"RE2 cannot run this pattern: {error}", _index(value, number)) from None
 
 
-def _patterns(takes: Takes, searches: list[patterns.Search]) -> Comparison:
+def _patterns(takes: Takes, some: list[patterns.Pattern]) -> Comparison:
+    return replace(_searches(takes, [one.search for one in some]), size=sum(one.size for one in some))
+
+
+def _searches(takes: Takes, searches: list[patterns.Search]) -> Comparison:
     def spot(text: str) -> tuple[int, int] | None:
         return next((found for search in searches if (found := search(text)) is not None), None)
 
+    if len(searches) == 1:
+        alone = searches[0]
+        return Comparison(takes, lambda text: alone(text) is not None, spot)
     return Comparison(takes, lambda text: any(search(text) is not None for search in searches), spot)
 
 
@@ -160,12 +168,7 @@ def _under(written: list[str], value: Json) -> Comparison:
     below = tuple(f".{one}" for one in wanted)
     whole = frozenset(wanted)
 
-    def fits(text: str) -> bool:
-        lower = text.rpartition("@")[2].lower()
-        domain = domains.canonical(lower) or lower
-        return domain in whole or domain.endswith(below)
-
-    return Comparison("raw", fits)
+    return Comparison("domain", lambda domain: domain in whole or domain.endswith(below))
 
 
 def _texts(value: Json, *, blank: bool = False) -> list[str]:
@@ -208,7 +211,7 @@ def _set(field: Field, value: Json) -> Comparison:
 
 
 def _begins_well(word: str, starts: tuple[str, ...]) -> bool:
-    return any(word == start or (start.endswith(":") and word.startswith(start) and word != start) for start in starts)
+    return any(word.startswith(start) and word != start if start.endswith(":") else word == start for start in starts)
 
 
 def member(name: str) -> str:
@@ -249,7 +252,7 @@ class _Bound:
 def _number(value: Json) -> _Bound:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueFaultError(f"must be a number, not {said(value)}")
-    if not math.isfinite(value) or abs(value) > 10**15:
+    if abs(value) > 10**15 or math.isnan(value):
         raise ValueFaultError("is beyond what is counted")
     return _Bound(value)
 

@@ -6,6 +6,7 @@ What a pattern costs is its size times the length of the text, so its size is bo
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,7 +21,8 @@ LARGEST = 2000
 _MEMORY = 1024 * 1024
 
 #: Scripts that put no space between words: every character of theirs is a boundary.
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_PART_OF_WORD = regex.compile(rf"(?V1)[\w--{_UNSPACED.pattern}]")
 
 Search = Callable[[str], tuple[int, int] | None]
 
@@ -29,33 +31,50 @@ class PatternError(ValueError):
     """A pattern that cannot be run, with what is wrong with it."""
 
 
-def expression(pattern: str) -> Search:
-    """A search for an RE2 expression, anywhere in a text, without regard to case; its span, or None."""
-    return _search(_compiled(pattern, False))
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern: a search for it, which gives a span or None, and its size in instructions."""
+
+    search: Search
+    size: int
 
 
-def wildcard(pattern: str, *, accents: bool) -> Search:
-    """A search that fits a whole folded text: `*` any characters, `?` one. The pattern is folded piece by piece."""
+def expression(pattern: str) -> Pattern:
+    """An RE2 expression, anywhere in a text, without regard to case."""
+    return _made(_compiled(pattern, False))
+
+
+def wildcard(pattern: str, *, accents: bool) -> Pattern:
+    """A pattern that fits a whole folded text: `*` any characters, `?` one. The pattern is folded piece by piece."""
     pieces = regex.split(r"([*?])", " ".join(pattern.split()))
     translated = {"*": ".*", "?": "."}
     source = "".join(translated.get(piece) or re2.escape(fold_piece(piece, accents=accents)) for piece in pieces)
-    return _search(_compiled(rf"\A(?:{source})\z", True))
+    return _made(_compiled(rf"\A(?:{source})\z", True))
 
 
-def words(needles: list[str]) -> Callable[[str], bool]:
-    """A search for whole words in a folded text: no letter, mark, digit or underscore touches them on either side."""
-    patterns = [_word(needle) for needle in needles]
-    pairs = list(zip(needles, patterns, strict=True))
-    return lambda text: any(needle in text and pattern.search(text) is not None for needle, pattern in pairs)
+def find_word(text: str, needle: str) -> tuple[int, int] | None:
+    """Where a word stands in a folded text: no letter, mark, digit or underscore touches it on either side."""
+    start = text.find(needle)
+    while start >= 0:
+        end = start + len(needle)
+        if not (
+            (start and _joined(text[start - 1], needle[0])) or (end < len(text) and _joined(text[end], needle[-1]))
+        ):
+            return start, end
+        start = text.find(needle, start + 1)
+    return None
 
 
-def _word(needle: str) -> regex.Pattern[str]:
-    before = "" if regex.match(f"[{_UNSPACED}]", needle) else rf"(?<![\w--[{_UNSPACED}]])"
-    after = "" if regex.search(rf"[{_UNSPACED}]\Z", needle) else rf"(?![\w--[{_UNSPACED}]])"
-    return regex.compile(f"{before}{regex.escape(needle, special_only=True)}{after}", regex.V1)
+def _joined(neighbour: str, edge: str) -> bool:
+    """Whether a character beside the end of a needle makes another word of it."""
+    if neighbour.isascii():
+        part = neighbour.isalnum() or neighbour == "_"
+    else:
+        part = _PART_OF_WORD.match(neighbour) is not None
+    return part and not (not edge.isascii() and _UNSPACED.match(edge))
 
 
-def _search(compiled: Any) -> Search:
+def _made(compiled: Any) -> Pattern:
     def search(text: str) -> tuple[int, int] | None:
         try:
             found = compiled.search(text)
@@ -63,7 +82,7 @@ def _search(compiled: Any) -> Search:
             found = compiled.search(text.encode("utf-8", "replace").decode())
         return found.span() if found is not None else None
 
-    return search
+    return Pattern(search, compiled.programsize)
 
 
 @lru_cache(1024)

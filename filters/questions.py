@@ -14,16 +14,14 @@ from filters.verdict import Json
 Ask: TypeAlias = Callable[[Sight], tuple[bool, Json]]
 
 
-def question(field: Field, op: str, value: Json, *, accents: bool) -> Ask:
-    """The test as a function; `ValueFaultError` where the operator cannot use the value."""
+def question(field: Field, op: str, value: Json, *, accents: bool) -> tuple[Ask, int]:
+    """The test as a function, and the size of its patterns; `ValueFaultError` for a value the operator cannot use."""
     if op in ("exists", "empty"):
         if value is not None and not isinstance(value, bool):
             raise ValueFaultError(f"{op} takes no value, or true or false, not {said(value)}")
-        return (_exists if op == "exists" else _empty)(field, value is not False)
+        return (_exists if op == "exists" else _empty)(field, value is not False), 0
     compared = comparison(field, op, value, accents=accents)
-    if compared.takes == "value":
-        return _of_values(field, compared)
-    return _of_texts(field, compared, accents=accents)
+    return _compared(field, compared, accents=accents), compared.size
 
 
 def _exists(field: Field, wanted: bool) -> Ask:
@@ -49,32 +47,26 @@ def _empty(field: Field, wanted: bool) -> Ask:
     return ask
 
 
-def _of_values(field: Field, compared: Comparison) -> Ask:
-    fits = compared.fits
+def _compared(field: Field, compared: Comparison, *, accents: bool) -> Ask:
+    """Of several values, one that fits is enough."""
+    fits, takes = compared.fits, compared.takes
+    asked = f"{field.name} {takes} {accents}"
 
     def ask(sight: Sight) -> tuple[bool, Json]:
-        for value in sight.look(field).values:
+        seen = sight.seen.get(asked)
+        if seen is None:
+            seen = sight.see(asked, field, takes, accents=accents)
+        for number, value in enumerate(seen.given):
             if fits(value):
-                return True, show(value)
-        return False, sight.shown(field)
+                return True, _found(seen.values[number], value, compared)
+        return False, seen.shown
 
     return ask
 
 
-def _of_texts(field: Field, compared: Comparison, *, accents: bool) -> Ask:
-    fits, folded = compared.fits, compared.takes == "folded"
-
-    def ask(sight: Sight) -> tuple[bool, Json]:
-        texts = sight.folded(field, accents=accents) if folded else sight.look(field).values
-        for number, text in enumerate(texts):
-            if fits(text):
-                return True, _found(sight.look(field).values[number], text, compared)
-        return False, sight.shown(field)
-
-    return ask
-
-
-def _found(written: str, text: str, compared: Comparison) -> str:
-    """A short text as it is written; of a long one the part that fits, as it was compared."""
-    spot = compared.spot(text) if compared.spot is not None and len(written) > SHOWN else None
-    return show(written) if spot is None else show_around(text, *spot)
+def _found(written: Json, given: Json, compared: Comparison) -> Json:
+    """A value as it is written; of a long text the part that fits, as it was compared."""
+    if compared.spot is None or not isinstance(written, str) or len(written) <= SHOWN:
+        return show(written)
+    spot = compared.spot(given)
+    return show(written) if spot is None else show_around(given, *spot)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
-from filters import authentication_results, excerpt
+from filters import authentication_results, domains, excerpt
 from filters.authentication_results import AuthenticationResults
 from filters.context import Context
 from filters.excerpt import Excerpt
@@ -18,6 +18,9 @@ from filters.verdict import Json
 #: How much of one value is looked at (characters), and shown in a trace; how many of several are shown.
 LOOKED_AT, SHOWN, MANY = 256 * 1024, 200, 10
 
+#: What of each value of a field a comparison is given: the text as it is compared, the domain in it, the value itself.
+Takes: TypeAlias = Literal["folded", "domain", "value"]
+
 
 @dataclass(frozen=True, slots=True)
 class Looked:
@@ -26,6 +29,14 @@ class Looked:
     values: tuple[Any, ...] = ()
     present: bool = False
     unknown: str = ""
+
+
+class Seen(NamedTuple):
+    """What comparisons are given of a field, the values themselves, and what a trace says of them."""
+
+    given: tuple[Any, ...]
+    values: tuple[Any, ...]
+    shown: Json
 
 
 class Look(Protocol):
@@ -48,8 +59,10 @@ class Sight:
         self.context = context
         self.octets = octets
         self._looked: dict[str, Looked] = {}
-        self._folded: dict[tuple[str, bool], tuple[str, ...]] = {}
-        self._shown: dict[str, Json] = {}
+        #: What was seen before, by what was asked: a thousand filters ask the same of one mail.
+        self.seen: dict[str, Seen] = {}
+        #: What was asked for and is not known here, by the name of the field.
+        self.unknown: dict[str, str] = {}
 
     def look(self, field: Look) -> Looked:
         """What a field holds; texts at most as long as is looked at."""
@@ -60,25 +73,25 @@ class Sight:
                 cut = tuple(value[:LOOKED_AT] if isinstance(value, str) else value for value in found.values)
                 found = Looked(cut, found.present)
             self._looked[field.name] = found
+            if found.unknown:
+                self.unknown[field.name] = found.unknown
         return found
 
-    def folded(self, field: Look, *, accents: bool) -> tuple[str, ...]:
-        """The texts of a field as they are compared, in the order of its values."""
-        key = (field.name, accents)
-        found = self._folded.get(key)
-        if found is None:
-            found = tuple(fold(value, accents=accents) for value in self.look(field).values)
-            self._folded[key] = found
+    def see(self, asked: str, field: Look, takes: Takes, *, accents: bool) -> Seen:
+        """What a comparison is given of a field; kept as `asked`."""
+        values = given = self.look(field).values
+        if takes == "folded":
+            given = tuple(fold(value, accents=accents) for value in values)
+        elif takes == "domain":
+            lower = [value.rpartition("@")[2].lower() for value in values]
+            given = tuple(domains.canonical(one) or one for one in lower)
+        found = self.seen[asked] = Seen(given, values, self.shown(field))
         return found
 
     def shown(self, field: Look) -> Json:
         """What a trace says a field holds: its value, a list of several, None where there is none."""
-        try:
-            return self._shown[field.name]
-        except KeyError:
-            values = [show(value) for value in self.look(field).values[:MANY]]
-            found = self._shown[field.name] = values[0] if len(values) == 1 else (values or None)
-            return found
+        values = [show(value) for value in self.look(field).values[:MANY]]
+        return values[0] if len(values) == 1 else (values or None)
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -69,14 +69,15 @@ def tests(node: Node) -> list[Test]:
 
 def holds(node: Node, sight: Sight, hits: list[Finding], misses: list[Finding]) -> bool:
     """Whether a node is true. Nothing is left out once that is clear: the trace has every test."""
-    if isinstance(node, Test):
+    if type(node) is Test:
         held, found = node.ask(sight)
         (hits if held else misses).append(Finding(node.path, node.field, node.op, node.value, found))
         return held
     if isinstance(node, Not):
         return not holds(node.node, sight, hits, misses)
+    assert not isinstance(node, Test)
     results = [holds(one, sight, hits, misses) for one in node.nodes]
-    return all(results) if isinstance(node, All) else any(results)
+    return False not in results if isinstance(node, All) else True in results
 
 
 def written(node: Node) -> dict[str, Json]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 Channel: TypeAlias = Literal["sms", "email", "fax"]
 
@@ -14,8 +14,7 @@ Need: TypeAlias = Literal["headers", "structure", "body", "flags"]
 Json: TypeAlias = Any
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):  # a filter makes one for every test: nothing else here is made so often
     """One test: where it stands (`when.all[1]`), what it asked, and what was found; None where there was nothing.
 
     `found` is the value that fits; of a test that fails the one that was there, or a list of several. Texts are short.

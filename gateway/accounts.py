@@ -163,10 +163,27 @@ def remove(connection: Connection, name: str) -> None:
         schema.provision,
     ):
         connection.execute(delete(owned).where(owned.c.account_id == account.id))
+    _erase_people(connection, account.id)
     connection.execute(delete(schema.hold).where(schema.hold.c.kind == "account", schema.hold.c.name == name))
     connection.execute(delete(schema.address).where(schema.address.c.account_id == account.id))
     connection.execute(delete(schema.token).where(schema.token.c.account_id == account.id))
     connection.execute(delete(schema.account).where(schema.account.c.id == account.id))
+
+
+def _erase_people(connection: Connection, account: int) -> None:
+    """Erase an account's lists, its private book and its opt-outs; the books of its groups stay."""
+    contacts = select(schema.contact.c.id).where(schema.contact.c.account_id == account)
+    lists = select(schema.recipient_list.c.id).where(schema.recipient_list.c.account_id == account)
+    for table, condition in (
+        (schema.list_member, schema.list_member.c.list_id.in_(lists)),
+        (schema.recipient_list, schema.recipient_list.c.account_id == account),
+        (schema.telephone, schema.telephone.c.contact_id.in_(contacts)),
+        (schema.contact_address, schema.contact_address.c.contact_id.in_(contacts)),
+        (schema.contact, schema.contact.c.account_id == account),
+        (schema.member, schema.member.c.account_id == account),
+        (schema.optout, schema.optout.c.account_id == account),
+    ):
+        connection.execute(delete(table).where(condition))
 
 
 def _require_settled(connection: Connection, account: Account) -> None:

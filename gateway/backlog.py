@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, literal_column, select
+from sqlalchemy import Connection, and_, func, literal_column, select
 
+from gateway import claims
 from gateway.instants import write, write_or_none
 from gateway.message import OPEN, State
 from gateway.store import schema
@@ -87,3 +90,27 @@ def unexpanded(connection: Connection, wanted: Wanted) -> Iterator[dict[str, Any
     for (message, account), number in counted.items():
         if number:
             yield {"message": str(message), "account": account, "recipients": number}
+
+
+# By route and state ---------------------------------------------------------------------------------------------------
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_QUEUED = _segment.c.state == literal_column("'queued'")
+#: Each with what is always true of its partial index's first column: without it SQLite reads the whole table.
+_COUNTED = (
+    (State.QUEUED, and_(_QUEUED, _segment.c.rank.is_not(None))),
+    (State.QUEUED, and_(_QUEUED, _segment.c.rank.is_(None), _segment.c.due > _EPOCH)),
+    (State.HELD, and_(claims.EXPIRING, _segment.c.state == literal_column("'held'"), _segment.c.expires > _EPOCH)),
+    (State.SUBMITTING, and_(claims.SUBMITTING, _segment.c.node > 0)),
+    (State.UNKNOWN, and_(_segment.c.state == literal_column("'unknown'"), _segment.c.due > _EPOCH)),
+)
+
+
+def counts(connection: Connection) -> Counter[tuple[str, str]]:
+    """How many open segments there are, by route and state."""
+    found: Counter[tuple[str, str]] = Counter()
+    for state, which in _COUNTED:
+        statement = select(_segment.c.route, func.count().label("n")).where(which).group_by(_segment.c.route)
+        for row in connection.execute(statement):
+            found[row.route, state.value] += row.n
+    return found

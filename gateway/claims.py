@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select, upda
 
 from gateway import turns
 from gateway.message import Claimed
-from gateway.store import schema
+from gateway.store import hot, schema
 
 _segment = schema.segment
 
@@ -75,6 +75,7 @@ _SET = {"state": "submitting", "node": bindparam("by_node"), "submitted": bindpa
 _CLAIM_SQLITE = update(_segment).where(_segment.c.id.in_(_NEXT.scalar_subquery())).values(_SET).returning(*_TAKEN)
 _picked = _NEXT.with_for_update(skip_locked=True).cte("picked").prefix_with("MATERIALIZED", dialect="postgresql")
 _CLAIM_POSTGRESQL = update(_segment).where(_segment.c.id == _picked.c.id).values(_SET).returning(*_TAKEN)
+_CLAIM = hot.Statement({"sqlite": _CLAIM_SQLITE, "postgresql": _CLAIM_POSTGRESQL})
 
 
 def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Claimed]]:
@@ -82,7 +83,6 @@ def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Cla
 
     What is past its validity is left where it is, for `settlement.expire`.
     """
-    statement = _CLAIM_SQLITE if connection.dialect.name == "sqlite" else _CLAIM_POSTGRESQL
     answers: list[list[Claimed]] = []
     reached: dict[str, int] = {}
     for claim in claims:
@@ -93,7 +93,7 @@ def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Cla
             "at_instant": claim.now,
             "now_is": claim.now,
         }
-        rows = sorted(connection.execute(statement, values).all(), key=lambda row: (row.rank, row.id))
+        rows = sorted(_CLAIM.all(connection, values), key=lambda row: (row.rank, row.id))
         if rows:
             reached[claim.route] = max(reached.get(claim.route, 0), rows[-1].rank)
         answers.append([_claimed(row, claim.now) for row in rows])
@@ -138,7 +138,9 @@ _WAITING = (
     .limit(MOST)
 )
 _EARLIEST = select(func.min(_segment.c.due)).where(QUEUED, _segment.c.rank.is_(None))
-_RANK = update(_segment).where(_segment.c.id == bindparam("segment")).values(rank=bindparam("its_rank"), due=None)
+_RANK = hot.Statement(
+    update(_segment).where(_segment.c.id == bindparam("segment")).values(rank=bindparam("its_rank"), due=None)
+)
 
 
 def promote(connection: Connection, now: datetime) -> tuple[frozenset[str], datetime | None]:
@@ -161,5 +163,5 @@ def give_turns(connection: Connection, rows: Iterable[Any]) -> None:
     ranks = [
         {"segment": row.id, "its_rank": order.take(row.route, row.account_id, 1, urgent=row.urgent)} for row in waiting
     ]
-    connection.execute(_RANK, sorted(ranks, key=lambda rank: rank["segment"]))
+    _RANK.write(connection, sorted(ranks, key=lambda rank: rank["segment"]))
     order.save()

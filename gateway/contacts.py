@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
@@ -51,6 +51,11 @@ class Telephone:
     e164: str | None
     sms: bool
 
+    @property
+    def identity(self) -> str:
+        """What makes two of them the same number."""
+        return self.e164 or self.written
+
     def judge(self, region: str | None = None) -> Number:
         """What is to be said of it: its advice is None exactly where it serves for SMS."""
         return numbers.read(self.e164 or self.written, region)
@@ -71,6 +76,22 @@ class Mailbox:
 
     address: str
     kind: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What makes two of them the same address."""
+        return self.address.lower()
+
+
+Way = TypeVar("Way", Telephone, Mailbox)
+
+
+def once(ways: Iterable[Way]) -> list[Way]:
+    """Each number or address once, in the order of the first of each."""
+    found: dict[str, Way] = {}
+    for one in ways:
+        found.setdefault(one.identity, one)
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,11 +237,10 @@ def change(
 def _write_ways(
     connection: Connection, contact: int, telephones: Iterable[Telephone], addresses: Iterable[Mailbox]
 ) -> None:
-    once = list({one.e164 or one.written: one for one in reversed(list(telephones))}.values())[::-1]
-    boxes = list({one.address.lower(): one for one in reversed(list(addresses))}.values())[::-1]
-    if max(len(once), len(boxes)) > MOST:
+    numbers_, boxes = once(telephones), once(addresses)
+    if max(len(numbers_), len(boxes)) > MOST:
         raise RefusedError(f"a contact can have {MOST} numbers and {MOST} addresses at most")
-    if once:
+    if numbers_:
         rows = [
             {
                 "contact_id": contact,
@@ -230,7 +250,7 @@ def _write_ways(
                 "e164": one.e164,
                 "sms": one.sms,
             }
-            for place, one in enumerate(once)
+            for place, one in enumerate(numbers_)
         ]
         connection.execute(insert(_telephone), rows)
     if boxes:

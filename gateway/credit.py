@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 
 from gateway.failure import RefusedError
-from gateway.store import schema
+from gateway.store import hot, schema
 
 #: The most units one grant or purchase may bring; far below what a row can hold.
 MOST_UNITS = 1_000_000_000
@@ -214,18 +214,21 @@ _PURSES = (
     .where(_provision.c.account_id.in_(bindparam("accounts", expanding=True)))
     .order_by(_provision.c.account_id)
 )
-_PURSES_LOCKED = _PURSES.with_for_update(of=_provision)
-_PERIODS = select(_period).where(tuple_(_period.c.account_id, _period.c.starts).in_(bindparam("keys", expanding=True)))
-_SAVE_PROVISION = (
+_LOOK, _LOCK = hot.Statement(_PURSES), hot.Statement(_PURSES.with_for_update(of=_provision))
+_PERIODS = hot.Statement(
+    select(_period).where(tuple_(_period.c.account_id, _period.c.starts).in_(bindparam("keys", expanding=True)))
+)
+_SAVE_PROVISION = hot.Statement(
     update(_provision)
     .where(_provision.c.account_id == bindparam("account"))
     .values(bought=bindparam("b"), used=bindparam("u"), reserved=bindparam("r"), current=bindparam("c"))
 )
-_SAVE_PERIOD = (
+_SAVE_PERIOD = hot.Statement(
     update(_period)
     .where(_period.c.account_id == bindparam("account"), _period.c.starts == bindparam("since"))
     .values(used=bindparam("u"), reserved=bindparam("r"), lapsed=bindparam("l"))
 )
+_ADD_PERIOD, _ADD_ENTRIES = hot.insert_into(_period), hot.insert_into(schema.ledger, "id")
 
 
 def open_account(connection: Connection, account: int, now: datetime) -> None:
@@ -251,7 +254,7 @@ def load(
     An account that is gone is not in the answer. Without `lock` the answer is for looking only.
     """
     wanted = sorted(set(accounts))
-    rows = connection.execute(_PURSES_LOCKED if lock else _PURSES, {"accounts": wanted}).all()
+    rows = (_LOCK if lock else _LOOK).all(connection, {"accounts": wanted})
     keys = {(row.account_id, row.current) for row in rows if row.current is not None} | set(periods)
     purses = {
         row.account_id: Purse(
@@ -259,7 +262,7 @@ def load(
         )
         for row in rows
     }
-    for row in connection.execute(_PERIODS, {"keys": sorted(keys)}) if keys else ():
+    for row in _PERIODS.all(connection, {"keys": sorted(keys)}):
         if row.account_id in purses:
             purses[row.account_id].periods[row.starts] = Period(
                 row.starts, row.ends, row.granted, row.used, row.reserved, row.lapsed
@@ -275,18 +278,16 @@ def save(connection: Connection, purses: Iterable[Purse]) -> None:
     if not changed:
         return
     new = [_period_row(purse, period) for purse in changed for period in purse.periods.values() if period.new]
-    if new:
-        connection.execute(insert(_period), new)
+    _ADD_PERIOD.write(connection, new)
     old = [
         {"account": purse.account, "since": p.starts, "u": p.used, "r": p.reserved, "l": p.lapsed}
         for purse in changed
         for p in purse.periods.values()
         if not p.new
     ]
-    if old:
-        connection.execute(_SAVE_PERIOD, old)
-    connection.execute(
-        _SAVE_PROVISION,
+    _SAVE_PERIOD.write(connection, old)
+    _SAVE_PROVISION.write(
+        connection,
         [
             {
                 "account": purse.account,
@@ -298,9 +299,7 @@ def save(connection: Connection, purses: Iterable[Purse]) -> None:
             for purse in changed
         ],
     )
-    entries = [_entry_row(entry) for purse in changed for entry in purse.entries]
-    if entries:
-        connection.execute(insert(schema.ledger), entries)
+    _ADD_ENTRIES.write(connection, [_entry_row(entry) for purse in changed for entry in purse.entries])
 
 
 def _period_row(purse: Purse, period: Period) -> dict[str, Any]:

@@ -22,9 +22,7 @@ class Told:
     line: str = ""
 
 
-def compose(
-    notices: Sequence[Told], *, zone: ZoneInfo, now: datetime, more: bool, fits: Callable[[str], bool]
-) -> str:
+def compose(notices: Sequence[Told], *, zone: ZoneInfo, now: datetime, more: bool, fits: Callable[[str], bool]) -> str:
     """The text of a summary: `12 more mails since 14:02: 5 from Jean, 3 from cron@example.org, 4 from others`.
 
     A mail that made several notices counts once. `more` says that some were told of before. `fits` tells whether a text

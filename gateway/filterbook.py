@@ -60,6 +60,11 @@ class Kept:
         return found
 
 
+def written_out(document: Any) -> str:
+    """A filter's document for people."""
+    return json.dumps(document, ensure_ascii=False, indent=2)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How an account is told: of every new mail no filter tells of; nothing in its quiet hours (`22:00-07:00`)."""
@@ -98,8 +103,10 @@ def _documents(text: str | bytes) -> list[tuple[Any, bool]]:
 
 
 def _is_script(document: Any) -> bool:
-    return isinstance(document, dict) and set(document) == {"name", "sieve"} and all(
-        isinstance(value, str) for value in document.values()
+    return (
+        isinstance(document, dict)
+        and set(document) == {"name", "sieve"}
+        and all(isinstance(value, str) for value in document.values())
     )
 
 
@@ -149,10 +156,11 @@ def add(
     return ids
 
 
-def enable(connection: Connection, account: int, number: int, *, on: bool, now: datetime) -> None:
-    """Switch a filter on or off."""
+def enable(connection: Connection, account: int, numbers: Sequence[int], *, on: bool) -> None:
+    """Switch filters on or off."""
     _lock(connection, account)
-    connection.execute(update(_filter).where(_filter.c.id == number).values(enabled=on))
+    ours = (_filter.c.account_id == account) & _filter.c.id.in_(list(numbers))
+    connection.execute(update(_filter).where(ours).values(enabled=on))
     _changed(connection, account)
 
 
@@ -205,9 +213,7 @@ def _lock(connection: Connection, account: int) -> None:
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     row = {"account_id": account, "version": 0, "new_mail": False, "burst_mails": 0}
     connection.execute(dialect.insert(_notifying).on_conflict_do_nothing(), row)
-    connection.execute(
-        select(_notifying.c.account_id).where(_notifying.c.account_id == account).with_for_update()
-    )
+    connection.execute(select(_notifying.c.account_id).where(_notifying.c.account_id == account).with_for_update())
 
 
 def _changed(connection: Connection, account: int) -> None:

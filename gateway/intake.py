@@ -20,7 +20,7 @@ from gateway.draft import Draft, Leg, Recipient
 from gateway.dsn import DELAY_AFTER, Asked, Condition
 from gateway.failure import RefusedError
 from gateway.references import References
-from gateway.store import schema
+from gateway.store import hot, schema
 from gateway.store.identifiers import Identifiers
 from gateway.text import Cut
 from gateway.turns import Turns
@@ -55,7 +55,9 @@ class UsedBeforeError(RefusedError):
 
 _seen, _delivery, _message = schema.seen, schema.delivery, schema.message
 
-_SEEN = select(_seen).where(tuple_(_seen.c.account_id, _seen.c.key).in_(bindparam("keys", expanding=True)))
+_SEEN = hot.Statement(
+    select(_seen).where(tuple_(_seen.c.account_id, _seen.c.key).in_(bindparam("keys", expanding=True)))
+)
 _STANDING = select(_delivery.c.message_id, _delivery.c.channel, _delivery.c.address).where(
     _delivery.c.message_id.in_(bindparam("messages", expanding=True))
 )
@@ -63,7 +65,10 @@ _UNEXPANDED = select(schema.chunk.c.message_id, schema.chunk.c.n, schema.chunk.c
     schema.chunk.c.message_id.in_(bindparam("messages", expanding=True))
 )
 _ASKED = select(_message.c.id, _message.c.dsn).where(_message.c.id.in_(bindparam("messages", expanding=True)))
-_HOLDS = select(schema.hold.c.kind, schema.hold.c.name)
+_HOLDS = hot.Statement(select(schema.hold.c.kind, schema.hold.c.name))
+_ADD_CHUNKS, _ADD_MESSAGES, _ADD_SEEN = map(hot.insert_into, (schema.chunk, _message, _seen))
+_ADD_DELIVERIES = hot.insert_into(_delivery, "told")
+_ADD_SEGMENTS = hot.insert_into(schema.segment, "node", "submitted", "peer_id", "peer_key", "finished")
 _until = bindparam("until", type_=schema.Instant())
 _MORE = (
     update(_message)
@@ -102,16 +107,13 @@ class Rows:
 
     def write(self, connection: Connection) -> None:
         """Insert everything, table after table."""
-        for table, rows in (
-            (schema.chunk, self.chunk),
-            (schema.delivery, self.delivery),
-            (schema.event, self.event),
-            (schema.message, self.message),
-            (schema.seen, self.seen),
-            (schema.segment, self.segment),
-        ):
-            if rows:
-                connection.execute(insert(table), rows)
+        _ADD_CHUNKS.write(connection, self.chunk)
+        _ADD_DELIVERIES.write(connection, self.delivery)
+        if self.event:
+            connection.execute(insert(schema.event), self.event)
+        _ADD_MESSAGES.write(connection, self.message)
+        _ADD_SEEN.write(connection, self.seen)
+        _ADD_SEGMENTS.write(connection, self.segment)
         if self.more:
             connection.execute(_MORE, self.more)
         reports.expect(connection, self.owed)
@@ -184,7 +186,7 @@ class Holds:
 
 def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
     """The standing holds, as far as they concern these accounts."""
-    rows = connection.execute(_HOLDS).all()
+    rows = _HOLDS.all(connection, {})
     routes = frozenset(row.name for row in rows if row.kind == "route")
     messages = frozenset(int(row.name) for row in rows if row.kind == "message")
     names = [row.name for row in rows if row.kind == "account"]
@@ -201,7 +203,7 @@ def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tupl
         return {}
     found = {
         (row.account_id, row.key): _Standing(row.message_id, row.content, set())
-        for row in connection.execute(_SEEN, {"keys": keys})
+        for row in _SEEN.all(connection, {"keys": keys})
     }
     if found:
         by_message = {one.id: one for one in found.values()}
@@ -224,7 +226,7 @@ def _load_spent(connection: Connection, drafts: Sequence[Draft]) -> set[tuple[in
     keys = {(d.request.account, key) for d in drafts for leg in d.legs for key in leg.recipient.once}
     if not keys:
         return set()
-    return {(row.account_id, row.key) for row in connection.execute(_SEEN, {"keys": sorted(keys)})}
+    return {(row.account_id, row.key) for row in _SEEN.all(connection, {"keys": sorted(keys)})}
 
 
 def _submit(

@@ -224,9 +224,7 @@ def record_many(
     return [answer if isinstance(answer, ChangedError) else [each.noted for each in answer] for answer in answers]
 
 
-def _remembered(
-    connection: Connection, asked: Sequence[Judged], members: Sequence[Member]
-) -> set[tuple[int, bytes]]:
+def _remembered(connection: Connection, asked: Sequence[Judged], members: Sequence[Member]) -> set[tuple[int, bytes]]:
     """What scripts remember already of what they are to remember now."""
     keys = {(one.account, memory.key) for one in asked for memory in one.remember}
     return duplicates.known(connection, keys, max(member.now for member in members)) if keys else set()

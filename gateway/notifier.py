@@ -27,6 +27,8 @@ _MANY, _LARGE = 50, 32 * 1024
 #: How long what is known of an account is believed, in seconds.
 _MEMORY = 1.0
 _MOST_REMEMBERED = 10_000
+#: What must be known as it is now.
+_FRESH = frozenset({"credit_left", "sent_today"})
 #: What a notice of a new mail looks at.
 _NEW_MAIL_NEEDS: frozenset[Need] = frozenset({"headers"})
 
@@ -112,7 +114,7 @@ class Notifier:
 
     async def _circumstances(self, book: Book, now: datetime) -> Circumstances | None:
         """What is known of an account, or was a moment ago; in a storm it is not asked for again with every mail."""
-        known = self._known.get(book.account)
+        known = self._known.get(book.account) if _FRESH.isdisjoint(book.asks) else None
         if known is not None and known[1] == book.version and time.monotonic() - known[0] < _MEMORY:
             return known[2]
         found = await self._store.read(lambda connection: circumstances.find(connection, book, now))

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, literal_column, select, tuple_, update
 
 from gateway import settlement
 from gateway.claims import SUBMITTING, UNKNOWN
 from gateway.message import State, may_become
 from gateway.peer_ids import fold, folded_forms
-from gateway.store import schema
+from gateway.store import hot, schema
 from gateway.transports.base import Incoming, Outcome, Receipt, ReceiptState, Result
 
 _segment, _receipt = schema.segment, schema.receipt
@@ -45,30 +45,33 @@ class Receive:
 
 
 _COLUMNS = (*settlement.COLUMNS, _segment.c.address, _segment.c.peer_id, _segment.c.peer_key)
-_CANDIDATES = (
+_CANDIDATES = hot.Statement(
     select(*_COLUMNS)
     .where(
-        _segment.c.route.in_(bindparam("routes", expanding=True)),
         _segment.c.peer_key.is_not(None),
-        _segment.c.peer_key.in_(bindparam("keys", expanding=True)),
+        tuple_(_segment.c.route, _segment.c.peer_key).in_(bindparam("keys", expanding=True)),
     )
     .order_by(_segment.c.id)
     .with_for_update()
 )
-_UNKNOWN = (
+_UNKNOWN = hot.Statement(
     select(*_COLUMNS)
     .where(UNKNOWN, _segment.c.address.in_(bindparam("addresses", expanding=True)))
     .order_by(_segment.c.id)
     .with_for_update()
 )
 #: Segments in flight to these numbers: their own receipt may overtake their answer.
-_IN_FLIGHT = select(*_COLUMNS).where(SUBMITTING, _segment.c.address.in_(bindparam("addresses", expanding=True)))
-_ORPHANS = (
+_IN_FLIGHT = hot.Statement(
+    select(*_COLUMNS).where(SUBMITTING, _segment.c.address.in_(bindparam("addresses", expanding=True)))
+)
+_ANY_ORPHAN = hot.Statement(select(_receipt.c.peer_key).where(_receipt.c.segment_id.is_(None)).limit(literal_column("1")))
+_ORPHANS = hot.Statement(
     select(_receipt)
     .where(_receipt.c.segment_id.is_(None), _receipt.c.peer_key.in_(bindparam("keys", expanding=True)))
     .order_by(_receipt.c.id)
     .with_for_update()
 )
+_ADD = hot.insert_into(_receipt, "id")
 _ADOPT = update(_receipt).where(_receipt.c.id == bindparam("orphan")).values(segment_id=bindparam("segment"))
 
 
@@ -88,16 +91,18 @@ def receive_many(connection: Connection, receives: Sequence[Receive]) -> list[in
             found[n] = row
             _move(row, receive.receipt, book)
         rows.append(_row(receive, None if row is None else row.id))
-    connection.execute(insert(_receipt), rows)
+    _ADD.write(connection, rows)
     book.write(connection)
     return [None if row is None else row.id for row in found]
 
 
 def adopt_orphans(connection: Connection, outcomes: Iterable[Outcome], now: datetime) -> int:
     """Match receipts that came before the answers they belong to; how many. Called with what was just accepted."""
+    if not _ANY_ORPHAN.all(connection, {}):
+        return 0
     accepted = {one.peer_id for one in outcomes if one.result == Result.ACCEPTED and one.peer_id}
     keys = sorted({form for written in accepted for form in folded_forms(written)})
-    orphans = connection.execute(_ORPHANS, {"keys": keys}).all() if keys else ()
+    orphans = _ORPHANS.all(connection, {"keys": keys})
     if not orphans:
         return 0
     known = _candidates(connection, ((orphan.route, orphan.peer_id) for orphan in orphans))
@@ -122,8 +127,8 @@ def _candidates(connection: Connection, wanted: Iterable[tuple[str, str]]) -> di
     pairs = {(route, written) for route, written in wanted if written}
     known: dict[tuple[str, str], list[Any]] = {}
     if pairs:
-        keys = sorted({form for _, written in pairs for form in folded_forms(written)})
-        for row in connection.execute(_CANDIDATES, {"routes": sorted({route for route, _ in pairs}), "keys": keys}):
+        keys = sorted({(route, form) for route, written in pairs for form in folded_forms(written)})
+        for row in _CANDIDATES.all(connection, {"keys": keys}):
             known.setdefault((row.route, row.peer_key), []).append(row)
     return known
 
@@ -154,8 +159,8 @@ def _unknown(connection: Connection, receipts: Iterable[Receipt]) -> list[Any]:
     addresses = {"+" + receipt.to.lstrip("+0") for receipt in receipts if receipt.to}
     if not addresses:
         return []
-    lost = connection.execute(_UNKNOWN, {"addresses": sorted(addresses)}).all()
-    return [*lost, *connection.execute(_IN_FLIGHT, {"addresses": sorted(addresses)})] if lost else []
+    lost = _UNKNOWN.all(connection, {"addresses": sorted(addresses)})
+    return [*lost, *_IN_FLIGHT.all(connection, {"addresses": sorted(addresses)})] if lost else []
 
 
 def _told(receipt: Receipt, lost: Sequence[Any], book: settlement.Book) -> Any | None:

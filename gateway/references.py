@@ -10,12 +10,14 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, bindparam, select
 
-from gateway.store import schema
+from gateway.store import hot, schema
 
 _segment = schema.segment
 
-_UNDER_WAY = select(_segment.c.address, _segment.c.reference).where(
-    schema.LONG_UNDER_WAY, _segment.c.address.in_(bindparam("addresses", expanding=True))
+_UNDER_WAY = hot.Statement(
+    select(_segment.c.address, _segment.c.reference).where(
+        schema.LONG_UNDER_WAY, _segment.c.address.in_(bindparam("addresses", expanding=True))
+    )
 )
 
 
@@ -27,7 +29,7 @@ class References:
         wanted = sorted(set(addresses))
         self._used: dict[str, set[int]] = {}
         if wanted:
-            for row in connection.execute(_UNDER_WAY, {"addresses": wanted}):
+            for row in _UNDER_WAY.all(connection, {"addresses": wanted}):
                 self._used.setdefault(row.address, set()).add(row.reference)
 
     def take(self, address: str, start: int, *, bits: int) -> int:

@@ -29,6 +29,8 @@ def forget(connection: Connection, before: datetime, now: datetime) -> bool:
     if before > now - KNOWN:
         told = (_notice.c.at < before) & settled & (_notice.c.trace != "")
         connection.execute(update(_notice).where(told).values(trace="", say="", sender="", subject="", why=""))
-    old = select(_notice.c.id).where(_notice.c.at < min(before, now - KNOWN), settled).order_by(_notice.c.at).limit(STEP)
+    old = (
+        select(_notice.c.id).where(_notice.c.at < min(before, now - KNOWN), settled).order_by(_notice.c.at).limit(STEP)
+    )
     done = connection.execute(delete(_notice).where(_notice.c.id.in_(old)))
     return done.rowcount == STEP

@@ -14,13 +14,13 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from gateway import credit, failover, peer_ids, queries, reports, retry
 from gateway.claims import EXPIRING, MOST
 from gateway.message import PAID, RETURNED, State, may_become
 from gateway.routing import Route
-from gateway.store import schema
+from gateway.store import hot, schema
 from gateway.store.identifiers import Identifiers
 from gateway.transports.base import Outcome, Result
 
@@ -76,9 +76,12 @@ COLUMNS = (
     _segment.c.resent,
 )
 #: Segments by their `ids`, locked.
-BY_ID = (
-    select(*COLUMNS).where(_segment.c.id.in_(bindparam("ids", expanding=True))).order_by(_segment.c.id)
-).with_for_update()
+BY_ID = hot.Statement(
+    select(*COLUMNS)
+    .where(_segment.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_segment.c.id)
+    .with_for_update()
+)
 _SIBLINGS = (
     select(*COLUMNS)
     .where(
@@ -88,7 +91,7 @@ _SIBLINGS = (
     .order_by(_segment.c.id)
     .with_for_update()
 )
-_SAVE = (
+_SAVE = hot.Statement(
     update(_segment)
     .where(_segment.c.id == bindparam("segment"))
     .values(
@@ -103,6 +106,7 @@ _SAVE = (
         node=None,
     )
 )
+_ADD_ATTEMPTS, _ADD_EVENTS = hot.insert_into(schema.attempt), hot.insert_into(schema.event, "id")
 
 
 @dataclass(slots=True)
@@ -171,12 +175,9 @@ class Book:
 
     def write(self, connection: Connection) -> None:
         """Everything at once: segments, attempts, events, credit."""
-        if self.changes:
-            connection.execute(_SAVE, [self.changes[key] for key in sorted(self.changes)])
-        if self.attempts:
-            connection.execute(insert(schema.attempt), self.attempts)
-        if self.events:
-            connection.execute(insert(schema.event), self.events)
+        _SAVE.write(connection, [self.changes[key] for key in sorted(self.changes)])
+        _ADD_ATTEMPTS.write(connection, self.attempts)
+        _ADD_EVENTS.write(connection, self.events)
         reports.owe(connection, {row.message_id for row, _ in self.returned}, self.now)
         self._settle_credit(connection)
 
@@ -222,7 +223,7 @@ def settle_many(
     ]
     now = max(settle.now for settle in settles)
     rows = {
-        row.id: row for row in connection.execute(BY_ID, {"ids": sorted({outcome.segment for outcome, *_ in outcomes})})
+        row.id: row for row in BY_ID.all(connection, {"ids": sorted({outcome.segment for outcome, *_ in outcomes})})
     }
     book = Book(now)
     for outcome, claimed, settle in outcomes:
@@ -400,7 +401,7 @@ def cancel(connection: Connection, ids: Iterable[int], now: datetime, reason: st
 def end(connection: Connection, ids: Iterable[int], to: State, now: datetime, reason: str) -> int:
     """End those of these segments that may become `to` (cancelled or failed), units returned; how many."""
     book = Book(now)
-    for row in connection.execute(BY_ID, {"ids": sorted(ids)}):
+    for row in BY_ID.all(connection, {"ids": sorted(ids)}):
         if may_become(State(row.state), to):
             book.give_back(row, to, reason)
     book.write(connection)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, exists, or_, select
 
-from gateway import timeline
+from gateway import outline, timeline
 from gateway.failure import RefusedError
 from gateway.instants import write, write_or_none
 from gateway.message import PRECEDENCE, State, delivery_state
@@ -43,8 +43,10 @@ class Page:
     before: int | None
 
 
-def page(connection: Connection, wanted: Wanted, *, before: int | None = None, limit: int = PAGE) -> Page:
-    """A page of messages, newest first, each with its deliveries."""
+def page(
+    connection: Connection, wanted: Wanted, *, before: int | None = None, limit: int = PAGE, inline: int | None = None
+) -> Page:
+    """A page of messages, newest first, each with its deliveries; above `inline` recipients with none of them."""
     statement = (
         select(_message, schema.account.c.name.label("account"))
         .join(schema.account, schema.account.c.id == _message.c.account_id, isouter=True)
@@ -54,9 +56,9 @@ def page(connection: Connection, wanted: Wanted, *, before: int | None = None, l
     for condition in _conditions(wanted, before):
         statement = statement.where(condition)
     found = connection.execute(statement).all()
-    rows = list(_within(found))
+    rows = list(_within(found, inline))
     more = len(rows) < len(found) or len(found) == limit
-    return Page(_documents(connection, rows), rows[-1].id if more and rows else None)
+    return Page(_documents(connection, rows, inline), rows[-1].id if more and rows else None)
 
 
 def _conditions(wanted: Wanted, before: int | None) -> Iterator[ColumnElement[bool]]:
@@ -83,18 +85,20 @@ def _has_delivery_in(state: State) -> ColumnElement[bool]:
     return has
 
 
-def _within(rows: Iterable[Any]) -> Iterator[Any]:
+def _within(rows: Iterable[Any], inline: int | None) -> Iterator[Any]:
     """The first rows that together have no more recipients than a page may."""
     recipients = 0
     for row in rows:
-        if recipients and recipients + row.recipients > PAGE_RECIPIENTS:
+        shown = 0 if inline is not None and row.recipients > inline else row.recipients
+        if recipients and recipients + shown > PAGE_RECIPIENTS:
             return
-        recipients += row.recipients
+        recipients += shown
         yield row
 
 
-def _documents(connection: Connection, rows: Sequence[Any]) -> list[dict[str, Any]]:
-    ids = [row.id for row in rows]
+def _documents(connection: Connection, rows: Sequence[Any], inline: int | None) -> list[dict[str, Any]]:
+    large = [row.id for row in rows if inline is not None and row.recipients > inline]
+    ids = [row.id for row in rows if row.id not in large]
     states: dict[int, list[State]] = {}
     of_delivery = select(_segment.c.delivery_id, _segment.c.state).where(_segment.c.message_id.in_(ids)).distinct()
     for row in connection.execute(of_delivery):
@@ -102,16 +106,21 @@ def _documents(connection: Connection, rows: Sequence[Any]) -> list[dict[str, An
     deliveries: dict[int, list[dict[str, Any]]] = {}
     for row in connection.execute(select(_delivery).where(_delivery.c.message_id.in_(ids)).order_by(_delivery.c.id)):
         deliveries.setdefault(row.message_id, []).append(_delivery_document(row, states.get(row.id, ())))
+    outlined = outline.states(connection, large)
     unexpanded = set(connection.execute(select(_chunk.c.message_id).where(_chunk.c.message_id.in_(ids))).scalars())
-    return [_message_document(row, deliveries.get(row.id, []), row.id in unexpanded) for row in rows]
+    return [
+        _message_document(row, deliveries.get(row.id, []), row.id in unexpanded, outlined.get(row.id)) for row in rows
+    ]
 
 
-def _message_document(row: Any, deliveries: list[dict[str, Any]], unexpanded: bool) -> dict[str, Any]:
+def _message_document(
+    row: Any, deliveries: list[dict[str, Any]], unexpanded: bool, state: State | None = None
+) -> dict[str, Any]:
     return {
         "id": str(row.id),
         "account": row.account,
         "origin": row.origin,
-        "state": _message_state(deliveries, unexpanded).value,
+        "state": (state or _message_state(deliveries, unexpanded)).value,
         "created": write(row.created),
         "recipients": row.recipients,
         "deliveries": deliveries,
@@ -138,39 +147,62 @@ def _delivery_document(row: Any, states: Iterable[State]) -> dict[str, Any]:
 # One message ----------------------------------------------------------------------------------------------------------
 
 
-def show(connection: Connection, message: int) -> dict[str, Any]:
-    """Everything about one message: deliveries, segments, attempts, timeline; `RefusedError` where there is none."""
+def show(
+    connection: Connection, message: int, *, account: int | None = None, inline: int | None = None
+) -> dict[str, Any]:
+    """Everything about one message: deliveries, segments, attempts, timeline; `RefusedError` where there is none.
+
+    One of another account than `account` is none. Above `inline` recipients there are no deliveries and no timeline.
+    """
     statement = select(_message, schema.account.c.name.label("account")).join(
         schema.account, schema.account.c.id == _message.c.account_id, isouter=True
     )
     row = connection.execute(statement.where(_message.c.id == message)).one_or_none()
-    if row is None:
+    if row is None or account not in (None, row.account_id):
         raise RefusedError(f"there is no message {message}: tocsin message list shows them", http=404)
+    if inline is not None and row.recipients > inline:
+        state = outline.states(connection, [message])[message]
+        return {**_message_document(row, [], False, state), **_words(row), "timeline": []}
     rows = timeline.load(connection, row)
-    segments: dict[int, list[dict[str, Any]]] = {}
-    states: dict[int, list[State]] = {}
-    for segment in rows.segments:
-        segments.setdefault(segment.delivery_id, []).append(_segment_document(segment, rows))
-        states.setdefault(segment.delivery_id, []).append(State(segment.state))
     of_message = select(_delivery).where(_delivery.c.message_id == message).order_by(_delivery.c.id)
-    deliveries = [
-        {**_delivery_document(one, states.get(one.id, ())), "segments": segments.get(one.id, [])}
-        for one in connection.execute(of_message)
-    ]
+    deliveries = _with_segments(connection.execute(of_message).all(), rows)
+    told = [{"at": write(moment.at), "what": moment.what, "detail": moment.detail} for moment in timeline.tell(rows)]
+    return {**_message_document(row, deliveries, bool(rows.unexpanded)), **_words(row), "timeline": told}
+
+
+def _words(row: Any) -> dict[str, Any]:
     return {
-        **_message_document(row, deliveries, bool(rows.unexpanded)),
         "subject": row.subject,
         "text": row.text,
         "at": write_or_none(row.at),
         "expires": write(row.expires),
         "urgent": row.urgent,
-        "timeline": [
-            {"at": write(moment.at), "what": moment.what, "detail": moment.detail} for moment in timeline.tell(rows)
-        ],
     }
 
 
-def _segment_document(segment: Any, rows: timeline.Rows) -> dict[str, Any]:
+def deliveries(
+    connection: Connection, message: int, *, account: int | None = None, after: int = 0, limit: int = PAGE
+) -> Page:
+    """A page of a message's deliveries in the order of their ids, with segments and attempts; `before` is the last."""
+    owner = connection.execute(select(_message.c.account_id).where(_message.c.id == message)).scalar()
+    if owner is None or account not in (None, owner):
+        raise RefusedError(f"there is no message {message}", http=404)
+    some = select(_delivery).where(_delivery.c.message_id == message, _delivery.c.id > after)
+    rows = connection.execute(some.order_by(_delivery.c.id).limit(limit)).all()
+    tried = timeline.load_tried(connection, message, [row.id for row in rows])
+    return Page(_with_segments(rows, tried), rows[-1].id if len(rows) == limit else None)
+
+
+def _with_segments(of: Sequence[Any], rows: timeline.Tried) -> list[dict[str, Any]]:
+    segments: dict[int, list[dict[str, Any]]] = {}
+    states: dict[int, list[State]] = {}
+    for segment in rows.segments:
+        segments.setdefault(segment.delivery_id, []).append(_segment_document(segment, rows))
+        states.setdefault(segment.delivery_id, []).append(State(segment.state))
+    return [{**_delivery_document(one, states.get(one.id, ())), "segments": segments.get(one.id, [])} for one in of]
+
+
+def _segment_document(segment: Any, rows: timeline.Tried) -> dict[str, Any]:
     return {
         "id": str(segment.id),
         "n": segment.n,

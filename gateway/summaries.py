@@ -110,9 +110,7 @@ class _Round:
         if done.together:
             self.says.append((done.together, self._together(connection, done.together, house, now)))
 
-    def _together(
-        self, connection: Connection, notices: Sequence[Waiting], house: House, now: datetime
-    ) -> Telling:
+    def _together(self, connection: Connection, notices: Sequence[Waiting], house: House, now: datetime) -> Telling:
         """One summary for each of those to whom these were to be told."""
         say = Telling()
         account = self.desk.account

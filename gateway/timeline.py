@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from gateway.receipts import MEANS
 from gateway.store import schema
@@ -63,12 +63,18 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Tried:
+    """Segments in the order of their deliveries, and the attempts of each."""
+
+    segments: Sequence[Any]
+    attempts: Mapping[int, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Tried):
     """Every row a message's story is told from; attempts and receipts by segment, `unexpanded` recipients counted."""
 
     message: Any
-    segments: Sequence[Any]
-    attempts: Mapping[int, Sequence[Any]]
     receipts: Mapping[int, Sequence[Any]]
     events: Sequence[Any]
     ledger: Sequence[Any]
@@ -77,30 +83,43 @@ class Rows:
 
 def load(connection: Connection, message: Any) -> Rows:
     """The rows around a message's own, in a fixed number of statements."""
-    segment, attempt, receipt = schema.segment, schema.attempt, schema.receipt
+    segment, receipt = schema.segment, schema.receipt
     event, ledger, chunk = schema.event, schema.ledger, schema.chunk
     ours = select(segment.c.id).where(segment.c.message_id == message.id)
-    attempts: dict[int, list[Any]] = {}
-    tried = select(attempt).where(attempt.c.segment_id.in_(ours)).order_by(attempt.c.segment_id, attempt.c.n)
-    for row in connection.execute(tried):
-        attempts.setdefault(row.segment_id, []).append(row)
     receipts: dict[int, list[Any]] = {}
     told = select(receipt).where(receipt.c.segment_id.is_not(None), receipt.c.segment_id.in_(ours))
     for row in connection.execute(told.order_by(receipt.c.id)):
         receipts.setdefault(row.segment_id, []).append(row)
     packed = connection.execute(select(chunk.c.recipients).where(chunk.c.message_id == message.id)).scalars()
-    in_order = select(segment).where(segment.c.message_id == message.id).order_by(segment.c.delivery_id, segment.c.n)
     of_message = select(event).where(event.c.message_id == message.id).order_by(event.c.id)
     paid = select(ledger).where(ledger.c.message_id == message.id).order_by(ledger.c.id)
+    tried = _tries(connection, segment.c.message_id == message.id)
     return Rows(
+        tried.segments,
+        tried.attempts,
         message,
-        connection.execute(in_order).all(),
-        attempts,
         receipts,
         connection.execute(of_message).all(),
         connection.execute(paid).all(),
         sum(len(json.loads(one)["legs"]) for one in packed),
     )
+
+
+def load_tried(connection: Connection, message: int, deliveries: Sequence[int]) -> Tried:
+    """The segments of some deliveries of a message, and their attempts."""
+    segment = schema.segment
+    return _tries(connection, (segment.c.message_id == message) & segment.c.delivery_id.in_(deliveries))
+
+
+def _tries(connection: Connection, which: ColumnElement[bool]) -> Tried:
+    segment, attempt = schema.segment, schema.attempt
+    attempts: dict[int, list[Any]] = {}
+    ours = select(segment.c.id).where(which)
+    tried = select(attempt).where(attempt.c.segment_id.in_(ours)).order_by(attempt.c.segment_id, attempt.c.n)
+    for row in connection.execute(tried):
+        attempts.setdefault(row.segment_id, []).append(row)
+    in_order = select(segment).where(which).order_by(segment.c.delivery_id, segment.c.n)
+    return Tried(connection.execute(in_order).all(), attempts)
 
 
 def tell(rows: Rows) -> list[Moment]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,9 @@ from sqlalchemy import Connection, insert, select, update
 from gateway import accounts
 from gateway.failure import RefusedError
 from gateway.store import schema
+
+#: What every token begins with, so that it is recognised where it leaks.
+_PREFIX, _LONGEST = "tocsin_", 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +32,10 @@ class Token:
 def add(connection: Connection, account: str, name: str, *, now: datetime) -> str:
     """A new bearer token; the only time its secret is seen."""
     owner = accounts.find(connection, account)
-    secret = "tocsin_" + secrets.token_urlsafe(32)
+    secret = _PREFIX + secrets.token_urlsafe(32)
     connection.execute(
-        insert(schema.token), {"account_id": owner.id, "name": name, "digest": _digest(secret), "created": now}
+        insert(schema.token),
+        {"account_id": owner.id, "name": name, "digest": digest_of(secret.encode()), "created": now},
     )
     return secret
 
@@ -58,11 +63,27 @@ def revoke(connection: Connection, which: str, account: str | None = None, *, no
 
 def account_of(connection: Connection, secret: str) -> accounts.Account | None:
     """The account a bearer token speaks for."""
+    wanted = digest_of(secret.encode())
+    return accounts_of(connection, [wanted]).get(wanted)
+
+
+def accounts_of(connection: Connection, digests: Collection[bytes]) -> dict[bytes, accounts.Account]:
+    """The accounts that bearer tokens speak for, by the tokens' digests; what is no good token is not among them."""
     token = schema.token
-    wanted = select(token.c.account_id).where(token.c.digest == _digest(secret), token.c.revoked.is_(None))
-    found = accounts.load_where(connection, schema.account.c.id.in_(wanted))
-    return found[0] if found else None
+    wanted = select(token.c.digest, token.c.account_id).where(token.c.digest.in_(digests), token.c.revoked.is_(None))
+    owners = {row.digest: row.account_id for row in connection.execute(wanted)}
+    if not owners:
+        return {}
+    found = accounts.load_where(connection, schema.account.c.id.in_(set(owners.values())))
+    known = {one.id: one for one in found}
+    return {digest: known[owner] for digest, owner in owners.items() if owner in known}
 
 
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
+def digest_of(secret: bytes) -> bytes:
+    """What is kept of a token. Looking it up tells nothing by its time: nobody can choose a digest."""
+    return hashlib.sha256(secret).digest()
+
+
+def looks_like_one(secret: bytes) -> bool:
+    """Whether this could be a token at all, so that it is worth asking the database."""
+    return secret.startswith(_PREFIX.encode()) and len(secret) < _LONGEST

@@ -18,12 +18,16 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.store import schema
+from gateway.store import hot, schema
 
 _turn, _share = schema.turn, schema.share
 
-_TURNS = select(_turn.c.route, _turn.c.rank).where(_turn.c.route.in_(bindparam("routes", expanding=True)))
-_SHARES = select(_share).where(tuple_(_share.c.route, _share.c.account_id).in_(bindparam("pairs", expanding=True)))
+_TURNS = hot.Statement(
+    select(_turn.c.route, _turn.c.rank).where(_turn.c.route.in_(bindparam("routes", expanding=True)))
+)
+_SHARES = hot.Statement(
+    select(_share).where(tuple_(_share.c.route, _share.c.account_id).in_(bindparam("pairs", expanding=True)))
+)
 
 
 class Turns:
@@ -38,8 +42,8 @@ class Turns:
         self._shares: dict[tuple[str, int, bool], int] = {}
         self._changed: set[tuple[str, int, bool]] = set()
         if wanted:
-            self._turns.update((row.route, row.rank) for row in connection.execute(_TURNS, {"routes": routes}))
-            for row in connection.execute(_SHARES, {"pairs": wanted}):
+            self._turns.update((row.route, row.rank) for row in _TURNS.all(connection, {"routes": routes}))
+            for row in _SHARES.all(connection, {"pairs": wanted}):
                 self._shares[row.route, row.account_id, row.urgent] = row.rank
 
     def take(self, route: str, account: int, n: int, *, urgent: bool = False) -> int:
@@ -65,17 +69,16 @@ class Turns:
             {"route": key[0], "account_id": key[1], "urgent": key[2], "rank": self._shares[key]}
             for key in sorted(self._changed)
         ]
-        self._connection.execute(_RAISE_SHARE[self._connection.dialect.name], rows)
+        _RAISE_SHARE.write(self._connection, rows)
 
 
 def advance(connection: Connection, claimed: dict[str, int]) -> None:
     """Remember the greatest rank claimed on each route; a turn never goes back."""
     rows = [{"route": route, "rank": rank} for route, rank in sorted(claimed.items())]
-    if rows:
-        connection.execute(_RAISE_TURN[connection.dialect.name], rows)
+    _RAISE_TURN.write(connection, rows)
 
 
-def _raise_rank(table: Any, keys: list[str]) -> dict[str, Any]:
+def _raise_rank(table: Any, keys: list[str]) -> hot.Statement:
     """For each dialect: insert rows, or raise the rank of those that stand."""
     statements = {}
     for dialect in (sqlite, postgresql):
@@ -85,7 +88,7 @@ def _raise_rank(table: Any, keys: list[str]) -> dict[str, Any]:
             set_={"rank": statement.excluded.rank},
             where=table.c.rank < statement.excluded.rank,
         )
-    return statements
+    return hot.Statement(statements, [*keys, "rank"])
 
 
 _RAISE_SHARE = _raise_rank(_share, ["route", "account_id", "urgent"])

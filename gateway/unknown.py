@@ -75,7 +75,7 @@ def resend(connection: Connection, now: datetime, routes: Iterable[str]) -> tupl
 def resolve(connection: Connection, ids: Iterable[int], to: str, now: datetime) -> int:
     """The operator's word on unknown segments: `accepted`, `failed` or `resend`; how many it was."""
     book = Book(now)
-    unknown = [row for row in connection.execute(BY_ID, {"ids": sorted(ids)}) if row.state == State.UNKNOWN]
+    unknown = [row for row in BY_ID.all(connection, {"ids": sorted(ids)}) if row.state == State.UNKNOWN]
     for row in unknown:
         if to == "accepted":
             book.move(row, State.ACCEPTED)

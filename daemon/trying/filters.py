@@ -10,7 +10,6 @@ from typing import Any
 from daemon.trying.address_book import AddressBook
 from filters.context import Context
 from filters.evaluation import Rule, evaluate
-from filters.filter import Filter
 from filters.mail import Mail
 from filters.verdict import Decided, Verdict
 
@@ -56,7 +55,7 @@ def _context(rules: Iterable[Rule], mail: Mail, given: Given) -> Context:
     delivered = tuple(value.strip("<> ") for value in mail.header("delivered-to") if value.strip("<> "))
     books: dict[str, frozenset[str]] = {}
     if given.book is not None:
-        named = {word for rule in rules if isinstance(rule, Filter) for word in rule.books}
+        named = {word for rule in rules for word in rule.books}
         books = {word: given.book.addresses(word) for word in (*named, "any")}
     return Context(
         now=given.now,
@@ -79,8 +78,10 @@ def _addressed(verdict: Verdict, given: Given) -> Verdict:
         actions += [replace(action, to=to, text=text) for to in found]
         if note:
             notes.append(note)
-    once = {(one.channel, one.to, one.text): one for one in reversed(actions)}
-    return replace(verdict, actions=tuple(reversed(once.values())), notes=tuple(dict.fromkeys(notes)))
+    once: dict[tuple[str, str, str], Decided] = {}
+    for one in actions:
+        once.setdefault((one.channel, one.to, one.text), one)
+    return replace(verdict, actions=tuple(once.values()), notes=tuple(dict.fromkeys(notes)))
 
 
 def _resolved(action: Decided, given: Given) -> tuple[list[str], str]:

@@ -24,6 +24,18 @@ def rules(name: str, octets: bytes) -> tuple[list[Rule], bool]:
     return list(found), octets.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
 
+def script(name: str, octets: bytes) -> Rule:
+    """The filter of a Sieve script; `RefusedError` names the line."""
+    from filters import sieve
+
+    try:
+        return sieve.parse(octets.decode("utf-8-sig"), name)
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"{name}: this is not UTF-8: octet {error.start} is wrong") from None
+    except sieve.SieveError as error:
+        raise RefusedError(f"{name}: {error}") from None
+
+
 def given(
     *,
     me: Sequence[str],

@@ -51,7 +51,7 @@ def spamtest(machine: Machine, call: Call) -> bool:
 def spam_value(score: float, *, percent: bool) -> str:
     """A spam filter's score, 0 and less to 10 and more, as Sieve has it."""
     held = min(max(score, 0.0), 10.0)
-    return str(round(held * 10)) if percent else str(1 + min(int(held), 9))
+    return str(round(held * 10)) if percent else str(1 + int(held * 9 / 10))
 
 
 def extracttext(machine: Machine, call: Call) -> None:

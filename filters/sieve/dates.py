@@ -19,15 +19,12 @@ _JULIAN = datetime(1858, 11, 17, tzinfo=UTC).toordinal()
 
 
 def date(machine: Machine, call: Call) -> bool:
-    """Whether a part of a date in a header field fits a key."""
+    """Whether a part of the date in the first field of a name, or the one :index names, fits a key (RFC 5260 section 4)."""
     name, part = machine.text(call.given[0]), machine.text(call.given[1]).lower()
-    written = machine.message.top.header(name.lower())
-    found = []
-    for value in indexed(call, list(written)):
-        moment = parsed(value)
-        if moment is not None:
-            found.append(_extract(part, _moved(machine, call, moment)))
-    return machine.compare(call, f"date:{name}:{part}", [one for one in found if one is not None])
+    written = indexed(call, list(machine.message.top.header(name.lower())))
+    moment = parsed(written[0]) if written else None
+    value = None if moment is None else _extract(part, _moved(machine, call, moment))
+    return machine.compare(call, f"date:{name}:{part}", () if value is None else (value,))
 
 
 def currentdate(machine: Machine, call: Call) -> bool:

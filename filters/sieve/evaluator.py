@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from filters.sieve import contents, dates, fields, flags, lists, notifications, repeats
 from filters.sieve.machine import Done, Machine
 from filters.sieve.program import Act, Block, Call, If, Loop
-from filters.sieve.strings import MODIFIERS, modified
+from filters.sieve.strings import MODIFIERS, Template, modified
 
 #: How a block ended: at its end, by stop, or by a break that leaves the loop of this name.
 Ended: TypeAlias = tuple[Literal["end", "stop", "break"], str]
@@ -175,6 +175,10 @@ class Run:
 def _shown(machine: Machine, call: Call) -> list[str | tuple[str, ...] | int]:
     """The arguments of an action with variables put in."""
     return [
-        value if isinstance(value, int) else machine.texts(value) if not isinstance(value, str) else value
+        value
+        if isinstance(value, int)
+        else machine.text(value)
+        if isinstance(value, str | Template)
+        else machine.texts(value)
         for value in call.given
     ]

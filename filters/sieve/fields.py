@@ -144,6 +144,8 @@ def _unquoted(local: str) -> str:
 
 
 def _extractor(call: Call) -> Callable[[str, str | None, str | None], str | None]:
+    if call.match.type == "count":
+        return _EXTRACTORS["all"]  # addresses are counted, whatever part of them is asked for
     return _EXTRACTORS[next((one for one in _PARTS if one in call.tags), "all")]
 
 

@@ -16,15 +16,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 
+from gateway.store import hot
 from gateway.store.errors import StoreError as StoreError
 from gateway.store.errors import StoreLostError as StoreLostError
+from gateway.store.errors import forget_values
 
 #: How long a statement waits for another's lock, and a work for a connection, in seconds.
 BUSY = 5.0
@@ -119,7 +120,12 @@ def _sqlite(url: URL) -> Engine:
         if not file.exists():
             raise StoreError(f"there is no store at {file}: bring the file back, or make a new one with tocsin migrate")
         return sqlite3.connect(
-            f"{file.as_uri()}?mode=rw", uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False
+            f"{file.as_uri()}?mode=rw",
+            uri=True,
+            timeout=BUSY,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
         )
 
     engine = create_engine(url, poolclass=NullPool, creator=connect, hide_parameters=True)
@@ -138,10 +144,10 @@ def _sqlite(url: URL) -> Engine:
         _require_same_file(connection, file)
         if connection.get_execution_options().get("tocsin_reads", False):
             # A reader takes no lock: its snapshot is the WAL's.
-            connection.exec_driver_sql("PRAGMA query_only=ON")
-            connection.exec_driver_sql("BEGIN")
+            hot.execute(connection, "PRAGMA query_only=ON")
+            hot.execute(connection, "BEGIN")
         else:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            hot.execute(connection, "BEGIN IMMEDIATE")
 
     @event.listens_for(engine, "commit")
     def still_there(connection: Connection) -> None:
@@ -189,15 +195,6 @@ def _require_same_file(connection: Connection, file: Path) -> None:
         raise StoreError(f"the store's file {file} was moved away or replaced while it was open")
 
 
-def _forget_values(context: ExceptionContext) -> None:
-    """Keep the row itself out of the error's text, where PostgreSQL puts it as a detail: tracebacks are logged."""
-    original, wrapped = context.original_exception, context.sqlalchemy_exception
-    if isinstance(original, psycopg.Error) and original.diag.message_primary:
-        original.args = (original.diag.message_primary,)
-        if wrapped is not None:
-            wrapped.args = (f"({type(original).__module__}.{type(original).__name__}) {original}",)
-
-
 def _refuse_after_failure(engine: Engine) -> None:
     """Make a failed statement end its transaction for good, whoever swallows the error."""
 
@@ -208,7 +205,7 @@ def _refuse_after_failure(engine: Engine) -> None:
 
     @event.listens_for(engine, "handle_error")
     def remember(context: ExceptionContext) -> None:
-        _forget_values(context)
+        forget_values(context.original_exception, context.sqlalchemy_exception)
         connection = context.connection
         if connection is not None and not connection.closed and not connection.invalidated:
             connection.info["failed"] = type(context.original_exception).__name__

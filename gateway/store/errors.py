@@ -39,6 +39,14 @@ def may_rerun(error: exc.DBAPIError) -> bool:
     return isinstance(error.orig, psycopg.Error) and error.orig.sqlstate in _RERUN
 
 
+def forget_values(original: BaseException, wrapped: BaseException | None) -> None:
+    """Keep the row itself out of the error's text, where PostgreSQL puts it as a detail: tracebacks are logged."""
+    if isinstance(original, psycopg.Error) and original.diag.message_primary:
+        original.args = (original.diag.message_primary,)
+        if wrapped is not None:
+            wrapped.args = (f"({type(original).__module__}.{type(original).__name__}) {original}",)
+
+
 def is_lost(error: BaseException | None) -> bool:
     """Whether the connection itself is gone, or cannot be made."""
     if not isinstance(error, exc.DBAPIError):

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, bindparam, text, update
 
-from gateway.store import schema
+from gateway.store import hot, schema
 
 #: How many identifiers one call of the PostgreSQL sequence brings.
 BLOCK = 1000
 #: How many more are taken when more are wanted than was foreseen.
 MORE = 100
 
-_ADVANCE = (
+_ADVANCE = hot.Statement(
     update(schema.counter)
     .where(schema.counter.c.name == "id")
     .values(next=schema.counter.c.next + bindparam("n"))
@@ -46,7 +46,7 @@ class Identifiers:
         if n <= 0:
             return []
         if connection.dialect.name == "sqlite":
-            end: int = connection.execute(_ADVANCE, {"n": n}).scalar_one()
+            end: int = _ADVANCE.all(connection, {"n": n})[0].next
             return list(range(end - n, end))
         taken: list[int] = []
         with self._lock:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -28,11 +30,23 @@ MOST = 500
 PATIENCE = 10.0
 
 
+#: Further arguments for a set that is about to begin, given those it has of another verb; and for each whom to tell.
+#: He is told first, before the next set begins: the result, or the exception in its place.
+Ride = Callable[[Sequence[Any]], Sequence[tuple[Any, Callable[[Any], None]]]]
+
+
 @dataclass(slots=True)
-class _Member:
+class Member:
+    """One wish of a set, and who waits for its result."""
+
     verb: str
     argument: Any
-    done: asyncio.Future[Any]
+    done: asyncio.Future[Any] | None
+    rider: Callable[[Any], None] | None = None
+
+
+#: Is told of every set after its commit, on the event loop: its members, their results, and how many seconds it took.
+Observe = Callable[[Sequence[Member], Sequence[Any], float], None]
 
 
 class Lane:
@@ -44,37 +58,96 @@ class Lane:
         self._verbs = dict(verbs)
         self._order = {name: place for place, name in enumerate(verbs)}
         self._threads = threads
-        self._gathered: list[_Member] = []
-        self._committer: asyncio.Task[None] | None = None
+        self.observe: Observe = lambda members, results, seconds: None
+        self._gathered: list[Member] = []
+        self._rides: dict[tuple[str, str], Ride] = {}
+        self._busy = False
+        self._began = 0.0
+        self._timer: asyncio.Handle | None = None
+        self._due = math.inf
+        self._idle: asyncio.Future[None] | None = None
 
-    async def do(self, verb: str, argument: Any) -> Any:
-        """The result of one member of the next set, after the set is committed."""
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._gathered.append(_Member(verb, argument, done))
-        if self._committer is None or self._committer.done():
-            self._committer = asyncio.create_task(self._commit_sets(), name="store-sets")
-        return await done
+    def ride(self, verb: str, other: str, ride: Ride) -> None:
+        """Ask `ride` for members of `other` before every set that has members of `verb`."""
+        self._rides[verb, other] = ride
+
+    def do(self, verb: str, argument: Any, patience: float = 0.0) -> asyncio.Future[Any]:
+        """The result of one member of the next set, after the set is committed.
+
+        A member with patience lets that many seconds pass for others to come, unless a set begins before.
+        """
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Any] = loop.create_future()
+        self._gathered.append(Member(verb, argument, done))
+        if not self._busy:
+            self._begin_at(loop, loop.time() + patience if patience else 0.0)
+        else:
+            self._due = 0.0
+        return done
+
+    def _begin_at(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        if due < self._due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._due = due
+            # Not at once: what else is asked for in this turn of the loop goes along.
+            self._timer = loop.call_at(due, self._begin, loop) if due else loop.call_soon(self._begin, loop)
 
     async def finish(self) -> None:
         """Returns when everything that has gathered is committed."""
-        if self._committer is not None and not self._committer.done():
-            await asyncio.wait([self._committer])
-
-    async def _commit_sets(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._gathered:
-            members, self._gathered = self._gathered[:MOST], self._gathered[MOST:]
-            members.sort(key=lambda member: self._order[member.verb])
-            try:
-                results = await loop.run_in_executor(self._threads, self._commit_set, members)
-            except BaseException as error:  # the end, for a set has no errors of its own: nobody may be left waiting
-                stopped = StoreLostError(f"the store stopped while committing ({type(error).__name__})")
-                _answer(members + self._gathered, [stopped] * (len(members) + len(self._gathered)))
-                self._gathered = []
-                raise
-            _answer(members, results)
+        if self._gathered and not self._busy:
+            self._begin_at(loop, 0.0)
+        if self._gathered or self._busy:
+            self._idle = self._idle or loop.create_future()
+            await self._idle
 
-    def _commit_set(self, members: list[_Member]) -> list[Any]:
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Send the next set to the writer."""
+        self._timer, self._due = None, math.inf
+        members, self._gathered = self._gathered[:MOST], self._gathered[MOST:]
+        for (verb, other), ride in self._rides.items():
+            some = [member.argument for member in members if member.verb == verb]
+            members += [Member(other, argument, None, rider) for argument, rider in (ride(some) if some else ())]
+        members.sort(key=lambda member: self._order[member.verb])
+        self._busy, self._began = True, time.perf_counter()
+        try:
+            self._threads.submit(self._carry, loop, members)
+        except RuntimeError as error:  # the threads are shut down
+            self._ended(loop, members, error)
+
+    def _carry(self, loop: asyncio.AbstractEventLoop, members: list[Member]) -> None:
+        """In the writer's thread: commit, and hand the results back."""
+        try:
+            results, error = self._commit_set(members), None
+        except BaseException as stopped:  # a set has no errors of its own: nobody may be left waiting
+            results, error = [], stopped
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            if error is None:
+                loop.call_soon_threadsafe(self._carried, loop, members, results)
+            else:
+                loop.call_soon_threadsafe(self._ended, loop, members, error)
+
+    def _carried(self, loop: asyncio.AbstractEventLoop, members: list[Member], results: Sequence[Any]) -> None:
+        self._busy = False
+        seconds = time.perf_counter() - self._began
+        for member, result in zip(members, results, strict=True):
+            if member.rider is not None:
+                member.rider(result)
+        if self._gathered:
+            self._begin(loop)
+        _answer(members, results)
+        self.observe(members, results, seconds)
+        if not self._busy and not self._gathered and self._idle is not None:
+            self._idle.set_result(None)
+            self._idle = None
+
+    def _ended(self, loop: asyncio.AbstractEventLoop, members: list[Member], error: BaseException) -> None:
+        members, self._gathered = members + self._gathered, []
+        stopped = StoreLostError(f"the store stopped while committing ({type(error).__name__})")
+        self._carried(loop, members, [stopped] * len(members))
+
+    def _commit_set(self, members: list[Member]) -> list[Any]:
         try:
             return self._run(lambda connection: self._carry_out(connection, members))
         except StoreError as error:
@@ -90,7 +163,7 @@ class Lane:
             log.error("a set of %d failed, each is run alone", len(members), extra={"action": "set_split"})
         return self._one_by_one(members)
 
-    def _one_by_one(self, members: list[_Member]) -> list[Any]:
+    def _one_by_one(self, members: list[Member]) -> list[Any]:
         """Each in a transaction of its own, until it is clear that the store is to blame, not one of them."""
         results: list[Any] = []
         give_up = time.monotonic() + PATIENCE
@@ -101,7 +174,7 @@ class Lane:
                 break
         return results + [StoreError(str(results[-1])) for _ in members[len(results) :]]
 
-    def _carry_out(self, connection: Connection, members: list[_Member]) -> list[Any]:
+    def _carry_out(self, connection: Connection, members: list[Member]) -> list[Any]:
         results: list[Any] = []
         start = 0
         while start < len(members):
@@ -117,9 +190,9 @@ class Lane:
         return results
 
 
-def _answer(members: Sequence[_Member], results: Sequence[Any]) -> None:
+def _answer(members: Sequence[Member], results: Sequence[Any]) -> None:
     for member, result in zip(members, results, strict=True):
-        if member.done.done():  # whoever asked has gone
+        if member.done is None or member.done.done():  # whoever asked has gone
             continue
         if isinstance(result, BaseException):
             member.done.set_exception(result)

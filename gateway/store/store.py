@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gateway.store.engine import is_sqlite, reads
 from gateway.store.errors import StoreError, StoreLostError, explain, is_lost, is_the_stores, may_rerun
 from gateway.store.identifiers import Identifiers
-from gateway.store.sets import Lane, Verb
+from gateway.store.sets import Lane, Observe, Ride, Verb
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -145,11 +145,30 @@ class Store:
 
     # The sets ---------------------------------------------------------------------------------------------------------
 
-    async def do(self, verb: str, argument: Any) -> Any:
-        """The result of one member of the next set, after the set is committed."""
+    async def do(self, verb: str, argument: Any, *, patience: float = 0.0) -> Any:
+        """The result of one member of the next set, after the set is committed.
+
+        With `patience` it waits that many seconds for others to share the set with, unless one begins before.
+        """
         if self._closed:
             raise StoreError("the store is closed")
-        return await self._lanes[verb].do(verb, argument)
+        return await self._lanes[verb].do(verb, argument, patience)
+
+    def ride(self, verb: str, other: str, ride: Ride) -> bool:
+        """Let members of `other` go along with sets that have members of `verb`, into the same commit.
+
+        `ride` is asked on the event loop, just before such a set begins. Whether that can be: only where both verbs
+        share their sets.
+        """
+        together = self._lanes[verb] is self._lanes[other]
+        if together:
+            self._lanes[verb].ride(verb, other, ride)
+        return together
+
+    def observe(self, observe: Observe) -> None:
+        """Have every set told to this one."""
+        for lane in self._lanes.values():
+            lane.observe = observe
 
     # The end ----------------------------------------------------------------------------------------------------------
 

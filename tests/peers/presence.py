@@ -38,6 +38,7 @@ def _postfix() -> bool:
 
 PEERS: Mapping[str, Callable[[], bool]] = {
     "dovecot": _dovecot,
+    "pigeonhole": _command("sieve-test"),
     "node-smpp": lambda: shutil.which("node") is not None and NODE_SMPP.is_dir(),
     "postfix": _postfix,
     "postgresql": _postgresql,

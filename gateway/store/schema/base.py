@@ -13,6 +13,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+def stamp(at: datetime) -> int:
+    """An aware instant as the database keeps it: whole microseconds since 1970-01-01T00:00Z."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_stamp(kept: int) -> datetime:
+    """The instant, from what the database keeps."""
+    return _EPOCH + timedelta(microseconds=kept)
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware instant, kept as whole microseconds since 1970-01-01T00:00Z."""
 
@@ -20,10 +30,10 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return None if value is None else stamp(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else from_stamp(value)
 
 
 metadata = MetaData(

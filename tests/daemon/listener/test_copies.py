@@ -28,7 +28,10 @@ def talk(start: Any, connect: Any) -> Any:
         await client.reply()
         await client.say(f"{'LHLO' if protocol == 'lmtp' else 'EHLO'} mail.corp.example")
         await client.say(f"MAIL FROM:<{sender}>")
-        asked = [await client.say(f"RCPT TO:<{one.partition(' ')[0]}>{one[len(one.partition(' ')[0]):]}") for one in recipients]
+        asked = [
+            await client.say(f"RCPT TO:<{one.partition(' ')[0]}>{one[len(one.partition(' ')[0]) :]}")
+            for one in recipients
+        ]
         taken = sum(reply.startswith("2") for reply in asked)
         if not taken:
             return asked, []

@@ -76,9 +76,7 @@ class Watch:
         given = {"zone": "UTC", "mobile": MOBILE, **settings}
 
         def work(connection: Connection) -> int:
-            number = accounts.add(
-                connection, name, now=self.now, addresses=[f"{name}@example.org"], settings=given
-            )
+            number = accounts.add(connection, name, now=self.now, addresses=[f"{name}@example.org"], settings=given)
             if bought:
                 credit.buy(connection, number, bought, reason="bought", now=self.now)
             return number
@@ -116,9 +114,7 @@ class Watch:
     def release(self, after: timedelta = timedelta()) -> Released:
         """The planner looks, some time later, until there is nothing more to do."""
         self.now += after
-        work = partial(
-            summaries.release, identifiers=self.store.identifiers, house=self.house, now=self.now
-        )
+        work = partial(summaries.release, identifiers=self.store.identifiers, house=self.house, now=self.now)
         done = self.store.run_now(work)
         for _ in range(5):
             if done.due is None or done.due > self.now:

@@ -115,8 +115,11 @@ async def test_a_storm_goes_on_and_the_caps_hold(watch: Any, make_filter: Any, m
 
 async def test_a_filters_own_limit_digests(watch: Any, make_filter: Any, make_mail: Any) -> None:
     watch.open(
-        make_filter("noisy", test={"field": "subject", "op": "begins", "value": "noise"},
-                    max_per={"count": 2, "window": "PT30M", "then": "digest"}),
+        make_filter(
+            "noisy",
+            test={"field": "subject", "op": "begins", "value": "noise"},
+            max_per={"count": 2, "window": "PT30M", "then": "digest"},
+        ),
         make_filter("other"),
     )
     for n in range(4):
@@ -187,9 +190,7 @@ async def test_without_credit_the_owner_is_told_once_and_what_waited_is_told_whe
     assert watch.rows(schema.spoken) == []
     watch.release(after=HOUR)
     assert watch.states() == ["unpaid"] * 3
-    watch.store.run_now(
-        lambda connection: credit.buy(connection, watch.account, 5, reason="bought", now=watch.now)
-    )
+    watch.store.run_now(lambda connection: credit.buy(connection, watch.account, 5, reason="bought", now=watch.now))
     watch.release(after=HOUR)
     assert watch.texts("digest") == ["3 mails since 12:01: mail 0; mail 1; mail 2"]
     assert len(watch.texts("report")) == 1
@@ -206,9 +207,7 @@ async def test_what_nobody_paid_for_a_day_is_given_up_and_noted(watch: Any, make
     assert watch.rows(schema.notifying)[0].due is None
 
 
-async def test_a_summary_goes_to_whom_its_notices_would_have_gone(
-    watch: Any, make_filter: Any, make_mail: Any
-) -> None:
+async def test_a_summary_goes_to_whom_its_notices_would_have_gone(watch: Any, make_filter: Any, make_mail: Any) -> None:
     both = json.loads(make_filter("both").source)
     both["actions"] = [{"sms": ["me", "+32475000002"], "text": "{subject}", "max_parts": 1}]
     from gateway import filterbook

@@ -88,18 +88,26 @@ def plans(store: Store) -> Iterator[list[tuple[str, str]]]:
     collected: list[tuple[str, str]] = []
     explain = "EXPLAIN QUERY PLAN " if store.engine.dialect.name == "sqlite" else "EXPLAIN "
 
-    @event.listens_for(store.engine, "before_cursor_execute")
-    def look(connection: Connection, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
+    def explained(connection: Connection, statement: str, values: Any) -> None:
         if statement.split(maxsplit=1)[0] in ("SELECT", "UPDATE", "DELETE", "WITH") and any(
             t in statement for t in HOT
         ):
             cursor = connection.connection.cursor()
-            cursor.execute(explain + statement, values[0] if many else values)
+            cursor.execute(explain + statement, values)
             collected.append((statement, "\n".join(" ".join(map(str, row)) for row in cursor.fetchall())))
             cursor.close()
 
+    def look(connection: Connection, _cursor: Any, statement: str, values: Any, _context: Any, many: bool) -> None:
+        explained(connection, statement, values[0] if many else values)
+
+    def watch(connection: Connection) -> None:
+        connection.info["watch"] = partial(explained, connection)
+
+    event.listen(store.engine, "before_cursor_execute", look)
+    event.listen(store.engine, "begin", watch)
     yield collected
     event.remove(store.engine, "before_cursor_execute", look)
+    event.remove(store.engine, "begin", watch)
 
 
 def _scans(plan: str) -> list[str]:

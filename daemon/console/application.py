@@ -1,0 +1,213 @@
+"""The ASGI application behind the console's address.
+
+`POST /api/v1/messages` is answered right here; everything else goes through Starlette's routes. Whatever goes wrong
+below becomes a problem document; what is a defect is logged under the request's id, and tells the outside nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from daemon.console import openapi
+from daemon.console.api import Api, GoneError
+from daemon.console.operations import MESSAGES, OPERATIONS
+from daemon.console.problems import ProblemError
+
+log = logging.getLogger(__name__)
+
+_JSON = (b"content-type", b"application/json")
+#: The template of every path that has none: strangers may ask for any.
+OTHER = "other"
+#: Sentences for what Starlette refuses by itself.
+_REFUSED = {404: "there is nothing at this address", 405: "this address does not know this method"}
+
+
+class Meter(Protocol):
+    """Is told of every request that was answered: the template of its path, its status, and how long it took."""
+
+    def request(self, template: str, status: int, seconds: float) -> None: ...
+
+
+class Application:
+    """Everything at the console's address. `pages` are further routes beside the API's."""
+
+    def __init__(self, api: Api, meter: Meter, pages: Sequence[BaseRoute] = ()) -> None:
+        self._api = api
+        self._meter = meter
+        self._requests = (f"{secrets.token_hex(4)}-{n}" for n in itertools.count(1))
+        routes = [*_api_routes(api), Route("/api/v1/openapi.json", _openapi(), methods=["GET"]), *pages]
+        handlers: Mapping[Any, Callable[..., Any]] = {
+            ProblemError: _problem,
+            HTTPException: _refused,
+            Exception: _defect,
+        }
+        self._starlette = Starlette(routes=routes, exception_handlers=handlers)
+        self._starlette.router.redirect_slashes = False
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        began = time.perf_counter()
+        state = scope["state"]
+        request = state["request"] = next(self._requests)
+        if scope["path"] == MESSAGES and scope["method"] == "POST":
+            status, template = await self._submit(scope, receive, send, request), MESSAGES
+        else:
+            status, template = await self._route(scope, receive, send, request)
+        if status:
+            self._meter.request(template, status, time.perf_counter() - began)
+
+    async def _submit(self, scope: Any, receive: Any, send: Any, request: str) -> int:
+        fields: Sequence[tuple[bytes, bytes]]
+        try:
+            answer = await self._api.submit(scope["headers"], receive)
+            status, body = 202, json.dumps(answer).encode()
+            fields = (
+                (b"location", f"{MESSAGES}/{answer['id']}".encode()),
+                _JSON,
+                (b"content-length", b"%d" % len(body)),
+            )
+        except GoneError:
+            return 0
+        except Exception as error:
+            problem = error if isinstance(error, ProblemError) else _ours()
+            if problem is not error:
+                _log_defect(request)
+            status, body = problem.status, problem.body(request)
+            fields = problem.headers(body)
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [*fields, (b"x-request-id", request.encode())]}
+        )
+        await send({"type": "http.response.body", "body": body})
+        return status
+
+    async def _route(self, scope: Any, receive: Any, send: Any, request: str) -> tuple[int, str]:
+        status = 0
+
+        async def told(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request.encode())]
+            await send(message)
+
+        try:
+            await self._starlette(scope, receive, told)
+        except Exception:
+            _log_defect(request)
+            if not status:
+                raise
+        return status, scope["state"].get("template", OTHER)
+
+
+def _log_defect(request: str) -> None:
+    log.exception("a request could not be answered", extra={"action": "request_failed", "request": request})
+
+
+# Routes ---------------------------------------------------------------------------------------------------------------
+
+
+def _api_routes(api: Api) -> list[Route]:
+    """One route a path: whoever asks with another method is told all that there are."""
+    handlers: dict[str, Callable[[Request], Awaitable[Any]]] = {
+        "listMessages": _Asked(api).messages,
+        "showMessage": _Asked(api).message,
+        "listDeliveries": _Asked(api).deliveries,
+        "showCredit": _Asked(api).credit,
+    }
+    routes = []
+    for path in dict.fromkeys(operation.path for operation in OPERATIONS):
+        methods = {one.method: handlers.get(one.name) for one in OPERATIONS if one.path == path}
+        (get,) = [handler for handler in methods.values() if handler is not None]
+        routes.append(Route(path, _answering(path, get), methods=list(methods)))
+    return routes
+
+
+def _answering(path: str, handler: Callable[[Request], Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        request.scope["state"]["template"] = path
+        return JSONResponse(await handler(request))
+
+    return endpoint
+
+
+class _Asked:
+    """What Starlette hands in, as the API asks for it."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def _account(self, request: Request) -> Any:
+        told = request.headers.get("authorization")
+        return await self._api.account(None if told is None else told.encode("latin-1"))
+
+    async def messages(self, request: Request) -> Any:
+        account, query = await self._account(request), request.query_params
+        return await self._api.messages(
+            account, query.get("state"), query.get("since"), query.get("cursor"), _limit(query)
+        )
+
+    async def message(self, request: Request) -> Any:
+        return await self._api.message(await self._account(request), request.path_params["id"])
+
+    async def deliveries(self, request: Request) -> Any:
+        account, query = await self._account(request), request.query_params
+        return await self._api.deliveries(account, request.path_params["id"], query.get("cursor"), _limit(query))
+
+    async def credit(self, request: Request) -> Any:
+        return await self._api.credit(await self._account(request))
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    text = query.get("limit", "200")
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= 200):
+        why = "limit is a number from 1 to 200"
+        raise ProblemError(422, why, errors=[{"path": "query.limit", "detail": why}])
+    return int(text)
+
+
+def _openapi() -> Callable[[Request], Awaitable[Response]]:
+    body = json.dumps(openapi.document()).encode()
+
+    async def endpoint(request: Request) -> Response:
+        request.scope["state"]["template"] = "/api/v1/openapi.json"
+        return Response(body, media_type="application/json")
+
+    return endpoint
+
+
+# Errors ---------------------------------------------------------------------------------------------------------------
+
+
+def _answer(request: Request, problem: ProblemError) -> Response:
+    body = problem.body(request.scope["state"].get("request", ""))
+    return Response(
+        body, problem.status, {name.decode(): value.decode("latin-1") for name, value in problem.headers(body)}
+    )
+
+
+async def _problem(request: Request, error: ProblemError) -> Response:
+    return _answer(request, error)
+
+
+async def _refused(request: Request, error: HTTPException) -> Response:
+    detail = _REFUSED.get(error.status_code, str(error.detail))
+    return _answer(request, ProblemError(error.status_code, detail, fields=error.headers))
+
+
+def _ours() -> ProblemError:
+    return ProblemError(500, "something is wrong here, not with your request: the operator's log has it")
+
+
+async def _defect(request: Request, error: Exception) -> Response:
+    return _answer(request, _ours())

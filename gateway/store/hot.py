@@ -1,0 +1,232 @@
+"""Statements of the hot verbs: compiled once for each database, run on the driver's own cursor.
+
+They are the same SQLAlchemy constructs as everywhere, so that schema and statements stay one thing; only the way to the
+driver is shorter, for that way costs more than SQLite does. What the engine promises holds here as well: a statement
+that fails ends its transaction for good, its error is one of SQLAlchemy's, and no value stands in it.
+
+Rows come as named tuples. Instants go in as `datetime` or as what the database keeps (`schema.base.stamp`), and come
+out as `datetime`.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from operator import itemgetter
+from typing import Any, cast
+
+from sqlalchemy import Boolean, Connection, Executable, Table, insert
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
+
+from gateway.store.errors import StoreError, forget_values
+from gateway.store.schema.base import Instant, from_stamp, stamp
+
+Row = Any
+
+#: The most values of one IN list; longer ones are asked for in several statements.
+MOST_IN = 512
+
+#: How SQL is written for each driver: places instead of names.
+_DIALECTS: Mapping[str, Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="qmark"),
+    "postgresql": psycopg.dialect(paramstyle="format"),
+}
+
+
+class Statement:
+    """A statement, for all databases or one for each. At most one of its parameters is a list (`expanding`).
+
+    It belongs to a module, is compiled when it is first run, and depends on nothing but the schema of this version.
+    """
+
+    def __init__(self, construct: Executable | Mapping[str, Executable], columns: Sequence[str] | None = None) -> None:
+        """`columns` are those that an INSERT gives."""
+        self._constructs: Mapping[str, Executable] = (
+            construct if isinstance(construct, Mapping) else dict.fromkeys(_DIALECTS, construct)
+        )
+        self._columns = columns
+        self._compiled: dict[tuple[str, int], _Compiled] = {}
+
+    def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
+        """The rows it finds; a list that is long is asked for in pieces, in the order of the list."""
+        compiled = self._for(connection, 0)
+        if compiled.expanding is None:
+            return _run(connection, compiled, compiled.bind(values))
+        wanted: Sequence[Any] = values[compiled.expanding]
+        rows: list[Row] = []
+        for start in range(0, len(wanted), MOST_IN):
+            some = wanted[start : start + MOST_IN]
+            sized = self._for(connection, 1 << (len(some) - 1).bit_length())
+            rows += _run(connection, sized, sized.bind_list(values, some))
+        return rows
+
+    def one(self, connection: Connection, values: Mapping[str, Any]) -> Row | None:
+        """The first row it finds, if there is one."""
+        return next(iter(self.all(connection, values)), None)
+
+    def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it for each of these rows."""
+        compiled = self._for(connection, 0)
+        if len(rows) == 1:
+            _run(connection, compiled, compiled.bind(rows[0]))
+        elif rows:
+            bind = compiled.bind
+            _run_many(connection, compiled, [bind(row) for row in rows])
+
+    def _for(self, connection: Connection, size: int) -> _Compiled:
+        key = (connection.dialect.name, size)
+        compiled = self._compiled.get(key)
+        if compiled is None:
+            compiled = self._compiled[key] = _Compiled(self._constructs[key[0]], key[0], size, self._columns)
+        return compiled
+
+
+def insert_into(table: Table, *without: str) -> Statement:
+    """The INSERT of whole rows into a table, but for some columns, which the database fills."""
+    columns = [column.name for column in table.c if column.name not in without]
+    return Statement(insert(table).inline(), columns)
+
+
+class _Compiled:
+    """What one database is sent, and how values go in and rows come out. `size` is the length of the list, 0: none."""
+
+    def __init__(self, construct: Executable, dialect: str, size: int, columns: Sequence[str] | None) -> None:
+        construct = cast(Any, construct)
+        plain = construct.compile(dialect=_DIALECTS[dialect], column_keys=columns)
+        lists = [name for name, bind in plain.binds.items() if bind.expanding]
+        self.expanding: str | None = lists[0] if lists else None
+        self.size = size
+        sized = plain
+        if size:
+            width = [None] * len(plain.binds[lists[0]].type.types) if _is_tuple(plain.binds[lists[0]]) else None
+            filled = construct.params({lists[0]: [tuple(width) if width else None] * size})
+            sized = filled.compile(dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True})
+        self.text = str(sized)
+        names: list[str] = list(sized.positiontup)
+        known = [name for name in names if name in plain.binds]
+        self._before = next((n for n, name in enumerate(names) if name not in plain.binds), 0)
+        wanted = [name for name in known if plain.binds[name].required]
+        self._constants = [(n, plain.binds[name].value) for n, name in enumerate(known) if name not in wanted]
+        self._instants = [n for n, name in enumerate(known) if isinstance(plain.binds[name].type, Instant)]
+        self._get = _getter(wanted)
+        self.read = _reader(construct, dialect)
+
+    def bind(self, values: Mapping[str, Any]) -> Sequence[Any]:
+        """The parameters by their places."""
+        found = self._get(values)
+        if self._constants:
+            some = list(found)
+            for n, value in self._constants:
+                some.insert(n, value)
+            found = some
+        for place in self._instants:
+            if type(found[place]) is datetime:
+                some = list(found)
+                for n in self._instants:
+                    if type(some[n]) is datetime:
+                        some[n] = stamp(some[n])
+                return some
+        return found
+
+    def bind_list(self, values: Mapping[str, Any], wanted: Sequence[Any]) -> Sequence[Any]:
+        """The parameters with a list among them, filled up with its last value."""
+        full = [*wanted, *[wanted[-1]] * (self.size - len(wanted))]
+        flat = [value for one in full for value in one] if isinstance(full[0], tuple) else full
+        flat = [stamp(value) if type(value) is datetime else value for value in flat]
+        others = self.bind(values)
+        return [*others[: self._before], *flat, *others[self._before :]]
+
+
+def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: [values[name] for name in names]
+
+
+def _is_tuple(bind: Any) -> bool:
+    return hasattr(bind.type, "types")
+
+
+def _reader(construct: Any, dialect: str) -> Callable[[Any], list[Row]]:
+    """Makes rows of what a cursor has."""
+    columns = list(getattr(construct, "exported_columns", ()))
+    if not columns:
+        return lambda cursor: []
+    kind = namedtuple("Found", [column.key for column in columns])  # type: ignore[misc]  # noqa: PYI024
+    make: Callable[[Iterable[Any]], Row] = kind._make
+    instants = [n for n, column in enumerate(columns) if isinstance(column.type, Instant)]
+    flags = [n for n, column in enumerate(columns) if isinstance(column.type, Boolean)] if dialect == "sqlite" else []
+    if not instants and not flags:
+        return lambda cursor: [make(values) for values in cursor.fetchall()]
+
+    def convert(values: Sequence[Any]) -> Row:
+        some = list(values)
+        for n in instants:
+            if some[n] is not None:
+                some[n] = from_stamp(some[n])
+        for n in flags:
+            some[n] = bool(some[n])
+        return make(some)
+
+    return lambda cursor: [convert(values) for values in cursor.fetchall()]
+
+
+# The driver -----------------------------------------------------------------------------------------------------------
+
+
+def execute(connection: Connection, text: str) -> Any:
+    """Run a statement without parameters, inside or outside of a transaction; the driver's cursor."""
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        return driver.execute(text)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _failed(connection, text, error) from error
+
+
+def _ready(connection: Connection, text: str, values: Sequence[Any]) -> Any:
+    """The driver's connection, in a transaction in which nothing has failed."""
+    if not connection.in_transaction():
+        connection.begin()
+    info = connection.info
+    if "failed" in info:
+        raise StoreError(f"a statement of this transaction failed before: {info['failed']}")
+    if "watch" in info:  # somebody looks at plans
+        info["watch"](text, values)
+    return connection.connection.dbapi_connection
+
+
+def _run(connection: Connection, compiled: _Compiled, values: Sequence[Any]) -> list[Row]:
+    driver = _ready(connection, compiled.text, values)
+    try:
+        return compiled.read(driver.execute(compiled.text, values))
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _failed(connection, compiled.text, error) from error
+
+
+def _run_many(connection: Connection, compiled: _Compiled, rows: Sequence[Sequence[Any]]) -> None:
+    driver = _ready(connection, compiled.text, rows[0])
+    try:
+        driver.cursor().executemany(compiled.text, rows)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _failed(connection, compiled.text, error) from error
+
+
+def _failed(connection: Connection, text: str, error: Exception) -> BaseException:
+    """What to raise for the driver's error; the transaction is over, and the connection too where it was lost."""
+    dialect = connection.dialect
+    base = dialect.loaded_dbapi.Error
+    lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)  # type: ignore[arg-type]
+    wrapped = DBAPIError.instance(
+        text, None, error, base, hide_parameters=True, connection_invalidated=lost, dialect=dialect
+    )
+    forget_values(error, wrapped)
+    if lost:
+        connection.invalidate(error)
+        connection.engine.dispose()  # the others of the pool have most likely died with it
+    else:
+        connection.info["failed"] = type(error).__name__
+    return wrapped

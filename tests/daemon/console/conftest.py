@@ -1,0 +1,144 @@
+"""A house with a console on a real socket: store, dispatcher, a stand-in SMS centre, accounts with their tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Connection
+
+from daemon.assemble import House
+from gateway import accounts, credit, tokens
+from gateway.transports.smpp.centre import Centre
+from tests.peers.houses import house
+
+#: Who has an account: settings and units.
+PEOPLE: dict[str, tuple[dict[str, Any], int]] = {
+    "ann": ({"region": "BE", "zone": "Europe/Brussels"}, 1_000_000),
+    "bob": ({"region": "FR"}, 100),
+    "poor": ({}, 1),
+    "brief": ({"max_parts": 1, "signature": "Brief"}, 100),
+}
+MESSAGES = "/api/v1/messages"
+
+
+@dataclass
+class Console:
+    """A console that serves, and who may ask it."""
+
+    house: House
+    centre: Centre
+    base: str
+    tokens: dict[str, str]
+    clients: list[httpx.AsyncClient] = field(default_factory=list)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where HTTP is spoken."""
+        host, _, port = self.house.bound["http"][0].rpartition(":")
+        return host, int(port)
+
+    def client(self, name: str | None = "ann") -> httpx.AsyncClient:
+        """A client with this account's token; None has no token."""
+        headers = {"authorization": f"Bearer {self.tokens[name]}"} if name is not None else {}
+        one = httpx.AsyncClient(base_url=self.base, headers=headers, timeout=30)
+        self.clients.append(one)
+        return one
+
+    async def run(self, work: Callable[[Connection], Any]) -> Any:
+        """Do something to the store, as the command line would."""
+        return await self.house.store.run(work)
+
+    async def settled(self, client: httpx.AsyncClient, message: str, seconds: float = 15) -> dict[str, Any]:
+        """The message, once it is with the operator."""
+        for _ in range(int(seconds / 0.02)):
+            told: dict[str, Any] = (await client.get(f"{MESSAGES}/{message}")).json()
+            if told["state"] not in ("queued", "submitting"):
+                return told
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"it is not settled after {seconds} seconds: {told}")
+
+
+def _people(connection: Connection) -> dict[str, str]:
+    now = datetime.now(UTC)
+    made = {}
+    for name, (settings, units) in PEOPLE.items():
+        number = accounts.add(connection, name, now=now, settings=settings)
+        credit.buy(connection, number, units, reason="bought", now=now)
+        made[name] = tokens.add(connection, name, "test", now=now)
+    return made
+
+
+@asynccontextmanager
+async def running(folder: Path, template: Path, **console: Any) -> AsyncIterator[Console]:
+    """A house below `folder`, on a copy of the store `template`; `console` are further keys of `[console]`."""
+    store = folder / "tocsin.db"
+    shutil.copy(template, store)
+    made: dict[str, str] = {}
+    async with Centre() as centre:
+        operator = {"name": "operator", "channels": ["sms"], "transport": "smpp", "host": "127.0.0.1"}
+        config: dict[str, Any] = {
+            "store": {"url": f"sqlite:///{store}"},
+            "listen": {"max_size": 4 * 1024 * 1024},
+            "console": {"listen": "127.0.0.1:0", **console},
+            "route": [{**operator, "port": centre.port, "sender": "32475000000", "not_prefixes": ["+1"]}],
+        }
+        async with house(
+            folder / "tocsin.toml", config, opened=lambda opened: made.update(opened.run_now(_people))
+        ) as one:
+            found = Console(one, centre, f"http://{one.bound['http'][0]}".replace("http://unix:", "http://"), made)
+            try:
+                yield found
+            finally:
+                for client in found.clients:
+                    await client.aclose()
+
+
+@pytest.fixture
+async def console(tmp_path: Path, _migrated_file: Path) -> AsyncIterator[Console]:
+    """A console that serves."""
+    async with running(tmp_path, _migrated_file) as one:
+        yield one
+
+
+@pytest.fixture
+async def ann(console: Console) -> httpx.AsyncClient:
+    """A client with ann's token."""
+    return console.client()
+
+
+@contextmanager
+def failing(console: Console, way: str, error: Exception) -> Iterator[None]:
+    """Meanwhile the store's `way` (do, read, run) fails like this."""
+    store = console.house.store
+    before = getattr(store, way)
+
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    setattr(store, way, fail)
+    try:
+        yield
+    finally:
+        setattr(store, way, before)
+
+
+def is_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The problem document of an answer that is one."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "server" not in answer.headers
+    found: dict[str, Any] = answer.json()
+    assert found["status"] == status
+    assert found["detail"]
+    assert found["title"]
+    assert "Traceback" not in answer.text
+    return found

@@ -1,0 +1,116 @@
+"""/metrics: who may read it, and that the numbers are those of what happened."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.store.errors import StoreError
+from tests.daemon.console.conftest import MESSAGES, Console, failing, is_problem, running
+
+WELL = {"sms": ["+32475123456"], "text": "Dinner at eight?"}
+
+
+def read(answer: httpx.Response) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Every sample by its name and labels."""
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def of(found: dict[tuple[str, frozenset[tuple[str, str]]], float], name: str, /, **labels: str) -> float:
+    return found[name, frozenset(labels.items())]
+
+
+async def test_what_happened_is_counted(console: Console, ann: httpx.AsyncClient) -> None:
+    for n in range(3):
+        told = (await ann.post(MESSAGES, json={**WELL, "text": f"{n}"})).json()
+        await console.settled(ann, told["id"])
+    while (await ann.get(f"{MESSAGES}/{told['id']}")).json()["state"] != "delivered":
+        await asyncio.sleep(0.02)
+    is_problem(await ann.post(MESSAGES, json={}), 422)
+    await ann.get("/nothing")
+    await console.house.measures.look(console.house.store)
+    found = read(await ann.get("/metrics"))
+    assert of(found, "tocsin_messages_accepted_total", origin="api") == 3
+    assert of(found, "tocsin_segments_total", route="operator", outcome="accepted") == 3
+    assert of(found, "tocsin_receipts_total", route="operator", state="delivered") == 3
+    assert of(found, "tocsin_queue_segments", route="operator", state="queued") == 0
+    assert of(found, "tocsin_route_in_flight_segments", route="operator") == 0
+    assert of(found, "tocsin_route_window_segments", route="operator") == 10
+    assert of(found, "tocsin_component_up", kind="route", name="operator") == 1
+    assert of(found, "tocsin_submit_seconds_count", route="operator") == 3
+    assert of(found, "tocsin_message_wait_seconds_count") == 3
+    assert 0 < of(found, "tocsin_message_wait_seconds_sum") < 30
+    assert of(found, "tocsin_store_commit_seconds_count") >= 3
+    assert of(found, "tocsin_store_set_members_sum", verb="submit") == 3
+    assert of(found, "tocsin_http_requests_total", path=MESSAGES, status="202") == 3
+    assert of(found, "tocsin_http_requests_total", path=MESSAGES, status="422") == 1
+    assert of(found, "tocsin_http_requests_total", path="other", status="404") == 1
+    assert of(found, "tocsin_http_requests_total", path=MESSAGES + "/{id}", status="200") > 3
+    assert of(found, "tocsin_http_connections") == 1
+    assert of(found, "process_resident_memory_bytes") > 1_000_000
+    assert of(found, "process_cpu_seconds_total") > 0
+
+
+async def test_what_waits_is_counted_by_route_and_state(console: Console, ann: httpx.AsyncClient) -> None:
+    await ann.post(MESSAGES, json={**WELL, "at": "2026-12-24T18:00"})
+    found = read(await ann.get("/metrics"))
+    waits = of(found, "tocsin_queue_segments", route="operator", state="queued")
+    with failing(console, "read", StoreError("away")):
+        again = read(await ann.get("/metrics"))
+    assert waits == of(again, "tocsin_queue_segments", route="operator", state="queued") == 1
+
+
+async def test_what_fails_is_counted(console: Console, ann: httpx.AsyncClient) -> None:
+    lane = next(iter(console.house.store._lanes.values()))
+    before = lane._run
+    lane._run = lambda work: (_ for _ in ()).throw(StoreError("away"))
+    try:
+        is_problem(await ann.post(MESSAGES, json=WELL), 503)
+    finally:
+        lane._run = before
+    found = read(await ann.get("/metrics"))
+    assert of(found, "tocsin_store_failures_total") >= 1
+    assert of(found, "tocsin_http_requests_total", path=MESSAGES, status="503") == 1
+
+
+async def test_other_networks_may_not_read_it(tmp_path: Path, _migrated_file: Path) -> None:
+    async with running(tmp_path, _migrated_file, metrics_networks=["192.0.2.0/24"]) as console:
+        is_problem(await console.client(None).get("/metrics"), 403)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("x-forwarded-for", "127.0.0.5", 200),
+        ("x-forwarded-for", "203.0.113.7", 403),
+        ("x-forwarded-for", "127.0.0.1, 203.0.113.7", 403),
+        ("x-forwarded-for", "rubbish", 403),
+        ("x-real-ip", "203.0.113.7", 403),
+        ("forwarded", "for=203.0.113.7", 403),
+    ],
+)
+async def test_a_proxy_does_not_lend_its_address(console: Console, name: str, value: str, status: int) -> None:
+    answer = await console.client(None).get("/metrics", headers={name: value})
+    assert answer.status_code == status
+
+
+async def test_two_houses_count_apart(tmp_path: Path, _migrated_file: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    async with (
+        running(tmp_path / "one", _migrated_file) as one,
+        running(tmp_path / "two", _migrated_file) as two,
+    ):
+        assert (await one.client().post(MESSAGES, json=WELL)).status_code == 202
+        told = read(await two.client().get("/metrics"))
+        assert ("tocsin_messages_accepted_total", frozenset({("origin", "api")})) not in told
