@@ -23,6 +23,7 @@ from daemon.traffic import Traffic
 from gateway import presence, queries, receipts, routing, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.draft import Draft
+from gateway.intake import COMPACT
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.settlement import Settle, Settled
@@ -82,14 +83,17 @@ class Dispatcher:
         *,
         now: Callable[[], datetime],
         look: Callable[[], None] = lambda: None,
+        lists: Callable[[], None] = lambda: None,
     ) -> None:
-        """`look` is called when something new waits for its time: another attempt, or a receipt to tell."""
+        """`look` is called when something new waits for its time: another attempt, or a receipt to tell; `lists` when
+        a long list of recipients is about to be taken."""
         self._store = store
         self._board = board
         self._node = node
         self._make = make
         self._now = now
         self._look = look
+        self._lists = lists
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._feeders: dict[str, _Feeder] = {}
         #: When each segment that is with a transport was claimed.
@@ -288,6 +292,8 @@ class Dispatcher:
 
     def _ride(self, drafts: Sequence[Draft]) -> list[tuple[Claim, Callable[[Any], None]]]:
         """Claims that go along with the intake of these: what is free to leave at once leaves after one commit."""
+        if any(len(draft.legs) > COMPACT for draft in drafts):
+            asyncio.get_running_loop().call_later(_MOMENT, self._lists)
         riders: list[tuple[Claim, Callable[[Any], None]]] = []
         for name in {name for draft in drafts for name in draft.ways}:
             feeder = self._feeders.get(name)

@@ -159,7 +159,7 @@ def _people(connection: Connection) -> list[int]:
 
 
 @contextlib.contextmanager
-def _store(url: str) -> Iterator[Store]:
+def opened_store(url: str) -> Iterator[Store]:
     engine = open_engine(parse_url(url))
     migrate.migrate(engine)
     store = verbs.open_store(engine)
@@ -174,7 +174,7 @@ def _databases(folder: Path, only: str | None, console: Console) -> Iterator[dic
     with contextlib.ExitStack() as stack:
         found = {}
         if only != "postgresql":
-            found["SQLite"] = Bench(stack.enter_context(_store(f"sqlite:///{folder / 'bench.db'}")))
+            found["SQLite"] = Bench(stack.enter_context(opened_store(f"sqlite:///{folder / 'bench.db'}")))
         binaries = postgresql_binaries()
         if only != "sqlite" and binaries is None:
             console.print("PostgreSQL is not installed, so it is left out: make peers installs it")
@@ -185,7 +185,7 @@ def _databases(folder: Path, only: str | None, console: Console) -> Iterator[dic
             cluster = Cluster(own, binaries, durable=True)
             stack.callback(cluster.close)
             cluster.start()
-            found["PostgreSQL"] = Bench(stack.enter_context(_store(cluster.url(cluster.create()))))
+            found["PostgreSQL"] = Bench(stack.enter_context(opened_store(cluster.url(cluster.create()))))
         yield found
 
 
