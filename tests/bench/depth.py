@@ -40,30 +40,41 @@ from gateway.store.store import Store
 from gateway.transports.base import Outcome, Receipt, ReceiptState, Result
 
 SIZE, SETS = 20, 25
-FIRST = 1_000_000_000  # the ids of what is made here, far from those of the line
+FIRST = 1_000_000_000  # how far apart ids are: of messages, deliveries and segments that are made here, and the line's
 
 
-def fill(connection: Connection, queued: int, messages: int) -> None:
+def fill(store: Store, queued: int, messages: int) -> None:
     """Copies of one queued segment on a held route, and of one message that is over, with all that belongs to it."""
-    (model,) = connection.exec_driver_sql("SELECT min(id) FROM segment").one()
+    model: int = store.read_now(lambda c: c.exec_driver_sql("SELECT min(id) FROM segment").scalar_one())
     old = int((datetime.now(UTC) - timedelta(days=400)).timestamp() * 1e6)
     over = {"state": "'delivered'", "rank": "NULL", "node": "NULL", "finished": f"{old} + k"}
     over |= {"peer_id": "'p' || k", "peer_key": "'p' || k", "expires": str(old)}
     waiting = {"route": "'held'", "rank": "k", "state": "'queued'", "node": "NULL", "peer_key": "NULL"}
     later = str(int((datetime.now(UTC) + timedelta(days=2)).timestamp() * 1e6))
     of_model = f"segment WHERE segment.id = {model}"
-    _copy(connection, "segment", of_model, queued, {**waiting, "expires": later, **_ids(3 * FIRST)})
-    _copy(connection, "past", of_model, messages, {**over, **_ids(0)})
     about = f"(SELECT message_id FROM segment WHERE id = {model})"
-    made = {"id": "k", "created": f"{old} + k", "expires": str(old)}
-    _copy(connection, "message", f"message WHERE message.id = {about}", messages, made)
-    made = {"id": f"{FIRST} + k", "message_id": "k"}
-    _copy(connection, "delivery", f"delivery WHERE delivery.message_id = {about} LIMIT 1", messages, made)
-    made = {"segment_id": f"{2 * FIRST} + k", "n": "1"}
-    _copy(connection, "attempt", f"attempt WHERE attempt.segment_id = {model}", messages, made)
-    made = {"segment_id": f"{2 * FIRST} + k", "at": str(old), "peer_id": "'p' || k", "peer_key": "'p' || k"}
-    _copy(connection, "receipt", f"receipt WHERE receipt.segment_id = {model}", messages, made)
-    connection.exec_driver_sql("ANALYZE" if connection.dialect.name == "postgresql" else "PRAGMA optimize")
+    told = {"segment_id": f"{2 * FIRST} + k", "peer_id": "'p' || k", "peer_key": "'p' || k", "at": str(old)}
+    for table, source, count, own in (
+        ("segment", of_model, queued, {**waiting, "expires": later, **_ids(3 * FIRST)}),
+        ("past", of_model, messages, {**over, **_ids(0)}),
+        ("message", f"message WHERE message.id = {about}", messages, {"id": "k", "created": f"{old} + k"}),
+        (
+            "delivery",
+            f"delivery WHERE delivery.message_id = {about}",
+            messages,
+            {"id": f"{FIRST} + k", "message_id": "k"},
+        ),
+        (
+            "attempt",
+            f"attempt WHERE attempt.segment_id = {model}",
+            messages,
+            {"segment_id": f"{2 * FIRST} + k", "n": "1"},
+        ),
+        ("receipt", f"receipt WHERE receipt.segment_id = {model}", messages, told),
+    ):
+        store.run_now(partial(_copy, table=table, source=source, count=count, own=own))
+    if not is_sqlite(store.engine):  # as autovacuum does; nobody does so for SQLite
+        store.run_now(lambda connection: connection.exec_driver_sql("ANALYZE").close())
 
 
 def _ids(shift: int) -> dict[str, str]:
@@ -92,15 +103,15 @@ def _copy(connection: Connection, table: str, source: str, count: int, own: dict
 def prepared(store: Store, queued: int, history: int) -> Bench:
     """A store with a line that works and what lies beside it."""
     bench = Bench(store)
+    ahead = (
+        f"UPDATE counter SET next = {10 * FIRST}"
+        if is_sqlite(store.engine)
+        else f"SELECT setval('tocsin_id', {10 * FIRST})"
+    )
+    store.run_now(lambda connection: connection.exec_driver_sql(ahead).close())  # what is over came before
     line(bench, 1)
     began = time.perf_counter()
-    if is_sqlite(store.engine):  # what is made here need not survive a power cut
-        with store.engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA synchronous=OFF")
-            fill(connection, queued, history // 5)
-            connection.commit()
-    else:
-        store.run_now(lambda connection: fill(connection, queued, history // 5))
+    fill(store, queued, history // 5)
     print(f"made {queued:,} queued segments and {history:,} rows of history in {time.perf_counter() - began:.0f} s")
     return bench
 
@@ -126,9 +137,7 @@ def line(bench: Bench, sets: int) -> dict[str, list[tuple[float, float]]]:
         outcomes = tuple(Outcome(one.id, Result.ACCEPTED, peer_id=f"{one.id:x}", answered=now) for one in claimed)
         settle = Settle(outcomes, now, {}, 0.5, 1)
         timed("settle", lambda c, settle=settle: settlement.settle_many(c, [settle]))
-        told = [
-            Receive(Receipt(ROUTE.name, f"{one.id:x}", one.to, "", ReceiptState.DELIVERED), now) for one in claimed
-        ]
+        told = [Receive(Receipt(ROUTE.name, f"{one.id:x}", one.to, "", ReceiptState.DELIVERED), now) for one in claimed]
         timed("receive", lambda c, told=told: receipts.receive_many(c, told))
     return taken
 
@@ -197,6 +206,7 @@ async def prune(bench: Bench, seconds: float) -> None:
         lambda _routes: None,
         lambda: Office("sms.example.org", [ROUTE]),
         lambda: durations.parse("P1Y"),
+        lambda _health: None,
         now=lambda: datetime.now(UTC),
     )
 
