@@ -16,7 +16,6 @@ from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
     RequestResponseCycle,
-    RequestResponseCycle,
 )
 
 from daemon.console.problems import ProblemError
