@@ -19,6 +19,7 @@ BENCHMARKS = {
     "mail": "mail.py",
     "excerpt": "excerpt.py",
     "filters": "filters.py",
+    "sieve": "sieve.py",
     "memory": "memory.py",
 }
 

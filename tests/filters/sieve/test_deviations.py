@@ -77,6 +77,12 @@ def test_the_offset_of_a_zone_is_that_of_the_date_not_of_today(pigeonhole: Pigeo
     assert len(there) == 1
 
 
+def test_small_letters_are_made_of_all_capitals(pigeonhole: Pigeonhole) -> None:
+    script = REQUIRE.format(more="") + 'set :lower "a" "ÀB"; fileinto "${a}";'
+    assert logged(here(script, HANDMADE["simple"])) == ("àb",)
+    assert pigeonhole.run(script, HANDMADE["simple"]).filed == ("Àb",)
+
+
 def test_what_is_asked_beside_a_constant_is_asked(pigeonhole: Pigeonhole) -> None:
     # Pigeonhole reckons anyof(…, true) to be true before it runs, so what would match first sets no ${1}.
     script = REQUIRE.format(more="") + 'if anyof(header :matches "subject" "U*", true) { fileinto "x${1}"; }'

@@ -205,6 +205,21 @@ def test_a_duplicate_is_what_was_seen_before_and_what_is_new_is_handed_back() ->
     assert (again.verdict.stopped, again.remember) == (True, ())
 
 
+def test_where_nothing_is_remembered_a_duplicate_says_so() -> None:
+    assert judged('require "duplicate"; if duplicate { stop; }').notes == (
+        "line 1: duplicate is false: which mails came before is not known here",
+    )
+
+
+def test_an_expression_that_variables_make_impossible_ends_the_script_and_keeps_what_was_decided() -> None:
+    verdict = judged(
+        'require ["variables", "regex", "enotify"]; notify "sms:me"; set "a" "(";'
+        ' if header :regex "subject" "${a}" { stop; }'
+    )
+    assert len(verdict.actions) == 1
+    assert "regular expression" in verdict.notes[-1]
+
+
 def test_with_last_a_duplicate_is_remembered_anew() -> None:
     script = parse('require "duplicate"; if duplicate :last :uniqueid "u" { stop; }')
     assert script.run(look(SIMPLE), lambda handle, key: True).remember == (Remember("", "u", 7 * 24 * 3600, True),)
