@@ -9,9 +9,9 @@ from datetime import time, timedelta
 from typing import Any, NoReturn, TypeVar
 
 from filters import destinations, durations, fields, operators, templates
+from filters.comparison import ValueFaultError, check_text, said
 from filters.fields import near
 from filters.filter import Action, Filter, MaxPer, Quiet
-from filters.operators import ValueFaultError, said
 from filters.questions import question
 from filters.tree import All, AnyOf, FilterError, Node, Not, Test
 from filters.verdict import Channel, Json
@@ -162,7 +162,7 @@ def _list(value: Json, path: str, most: int, what: str) -> list[Json]:
 def _string(value: Json, path: str, longest: int) -> str:
     if not isinstance(value, str):
         raise FilterError(path, f"must be a text, not {said(value)}")
-    _checked(lambda: operators.check_text(value, longest), path)
+    _checked(lambda: check_text(value, longest), path)
     return value
 
 

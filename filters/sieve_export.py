@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from filters import fields, operators, templates
+from filters.comparison import several
 from filters.filter import Action, Filter
 from filters.tree import All, FilterError, Node, Not, Test
 from filters.verdict import Json
@@ -157,7 +158,7 @@ class _Writer:
             pairs = test.value if isinstance(test.value[0], list) else [test.value]
             ends = [(_whole(low, test), _whole(high, test)) for low, high in pairs]
             return _any(f"allof (not size :under {low}, size :under {high})" for low, high in ends)
-        values = [_whole(one, test) for one in operators.several(test.value)]
+        values = [_whole(one, test) for one in several(test.value)]
         forms = {
             **{">": "size :over {}", "<": "size :under {}", ">=": "not size :under {}", "<=": "not size :over {}"},
             **{"!=": "anyof (size :over {0}, size :under {0})"},
@@ -171,7 +172,7 @@ class _Writer:
             raise FilterError(f"{test.path}.op", f"Sieve cannot count with {test.op}")
         self.required |= {"relational", "comparator-i;ascii-numeric"}
         start = f'address :count "{_RELATIONS[test.op]}" :comparator "i;ascii-numeric" ["to", "cc"]'
-        return _any(f'{start} "{_whole(one, test)}"' for one in operators.several(test.value))
+        return _any(f'{start} "{_whole(one, test)}"' for one in several(test.value))
 
     def sender_in(self, test: Test) -> str:
         """Books, groups and lists are lists outside of the script (RFC 6134)."""
@@ -215,7 +216,7 @@ class _Writer:
             pairs = test.value if isinstance(test.value[0], list) else [test.value]
             day = 'currentdate :value "{}" "date" "{}"'.format
             return _any(f"allof ({day('ge', low)}, {day('lt', high)})" for low, high in pairs)
-        days = operators.several(test.value)
+        days = several(test.value)
         return _any(f'currentdate :value "{_RELATIONS[test.op]}" "date" "{one}"' for one in days)
 
     def action(self, action: Action, path: str) -> list[str]:
@@ -264,13 +265,13 @@ def _fits(test: Test, value: str) -> bool:
 
 
 def _texts(test: Test) -> list[str]:
-    return [str(one) for one in operators.several(test.value)]
+    return [str(one) for one in several(test.value)]
 
 
 def _truth(test: Test, held: str) -> str:
     if test.op == "exists":
         return _unless(test, "true")
-    wanted = operators.several(test.value)
+    wanted = several(test.value)
     fits = [truth for truth in (True, False) if (truth in wanted) is not (test.op == "!=")]
     if len(fits) != 1:
         return "true" if fits else "false"

@@ -71,7 +71,7 @@ def valid_notify_method(machine: Machine, call: Call) -> bool:
 
 
 def notify_method_capability(machine: Machine, call: Call) -> bool:
-    """Whether the way to a destination can do something (RFC 5435 section 5): whether somebody is online is not known."""
+    """Whether the way to a destination can do something (RFC 5435 section 5); who is online is not known."""
     uri, capability = machine.text(call.given[0]), machine.text(call.given[1]).lower()
     values: Sequence[str] = ("maybe",) if capability == "online" and _valid(uri) else ()
     return machine.compare(call, f"notify_method_capability:{capability}", values)

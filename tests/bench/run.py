@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 #: In this order; each prints its own tables.
-BENCHMARKS = ("mail.py", "intake.py", "excerpt.py", "filters.py", "memory.py")
+BENCHMARKS = ("mail.py", "intake.py", "excerpt.py", "filters.py", "sieve.py", "memory.py")
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from filters.sieve.dates import PARTS
+
 REQUIRE = (
     'require ["variables", "envelope", "body", "relational", "comparator-i;ascii-numeric", "subaddress", "date",'
     ' "index", "regex", "mime", "foreverypart", "spamtest", "spamtestplus", "duplicate", "enotify",'
@@ -41,7 +43,23 @@ WORDS = [
     "wörld",
     "MAILER-DAEMON",
 ]
-WILDCARDS = ["*", "*e*", "?*", "*?", "*:*", "a?", "??", "*o*o*", "* * *", "[*", "*\\**", "\\*stars\\**", "*r?p*", "U*t: *6", "**"]
+WILDCARDS = [
+    "*",
+    "*e*",
+    "?*",
+    "*?",
+    "*:*",
+    "a?",
+    "??",
+    "*o*o*",
+    "* * *",
+    "[*",
+    "*\\**",
+    "\\*stars\\**",
+    "*r?p*",
+    "U*t: *6",
+    "**",
+]
 EXPRESSIONS = [
     "[a-z]+",
     "(e|ep)(o|port)?",
@@ -60,7 +78,7 @@ EXPRESSIONS = [
     "\\(.*\\)",
     "[A-F]",
 ]
-DATE_PARTS = ["year", "month", "day", "date", "julian", "hour", "minute", "second", "time", "iso8601", "std11", "zone", "weekday"]
+DATE_PARTS = [*PARTS]
 BODY_WORDS = ["report", "READY", "words", "Plain", "Rich", "Hello pdf", "inner", "epilogue", "prologue", "text", ""]
 
 
@@ -127,9 +145,9 @@ def leaves() -> SearchStrategy[str]:
     return st.one_of(
         _test("header", INDEX, matches(WORDS), strings(FIELDS)).filter(_without_counted),
         _test("header", matches(WORDS, counts=False), strings(["subject"])),
-        _test("address", INDEX, PART, matches([*WORDS, "a@example.org", "d@e.example"]), strings(ADDRESS_FIELDS)).filter(
-            _without_counted
-        ),
+        _test(
+            "address", INDEX, PART, matches([*WORDS, "a@example.org", "d@e.example"]), strings(ADDRESS_FIELDS)
+        ).filter(_without_counted),
         _test("envelope", PART, matches(["me@example.org", "sender", "example.org", "me"]), strings(["from", "to"])),
         _test("exists", strings([*FIELDS, *ADDRESS_FIELDS])),
         _test("size", st.sampled_from([":over", ":under"]), st.sampled_from(["100", "600", "1K", "1M", "1007"])),
@@ -138,7 +156,9 @@ def leaves() -> SearchStrategy[str]:
         _test("body", st.sampled_from([":text", ":raw", "", ':content "text"']), _contains(BODY_WORDS)),
         _test("body", ':content ["application/pdf", "multipart", "message/rfc822"]', _contains(BODY_WORDS)),
         _test("spamtest", st.sampled_from(["", ":percent"]), _relations(), st.just('"5"')),
-        _test("header", ":mime", ":anychild", MIME, _contains(["text", "html", "pdf", "inner", "mixed", "plain"]), TYPES),
+        _test(
+            "header", ":mime", ":anychild", MIME, _contains(["text", "html", "pdf", "inner", "mixed", "plain"]), TYPES
+        ),
         _test("exists", ":mime :anychild", strings(["content-type", "x-part", "content-disposition"])),
     )
 
@@ -153,9 +173,7 @@ def _contains(words: list[str]) -> SearchStrategy[tuple[str, str]]:
 
 
 def _relations() -> SearchStrategy[str]:
-    return st.sampled_from(["gt", "ge", "lt", "le"]).map(
-        lambda one: f':value "{one}" :comparator "i;ascii-numeric"'
-    )
+    return st.sampled_from(["gt", "ge", "lt", "le"]).map(lambda one: f':value "{one}" :comparator "i;ascii-numeric"')
 
 
 MIME = st.sampled_from(["", ":type", ":subtype", ":contenttype", ':param ["name", "filename", "charset"]'])
@@ -251,10 +269,12 @@ def _branches(made: tuple[str, str, str, str, str, str, int]) -> str:
         lines.append(f"elsif {other} {{ {third} }}")
     if kind & 2:
         lines.append(f"else {{ {last} }}")
-    return "\n".join(lines)
+    return " ".join(lines)
 
 
 #: Scripts of some ifs with actions in them.
 ACTING_SCRIPTS = st.lists(
-    st.tuples(TESTS, ACTIONS, ACTIONS, TESTS, ACTIONS, ACTIONS, st.integers(0, 3)).map(_branches), min_size=1, max_size=6
+    st.tuples(TESTS, ACTIONS, ACTIONS, TESTS, ACTIONS, ACTIONS, st.integers(0, 3)).map(_branches),
+    min_size=1,
+    max_size=6,
 ).map("\n".join)
