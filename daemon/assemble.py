@@ -25,7 +25,8 @@ from daemon.login import Login
 from daemon.mail_door import MailDoor
 from daemon.measures import Measures
 from filters import domains
-from gateway import accounts, numbers, presence, verbs
+from gateway import accounts, numbers, presence, routing, verbs
+from gateway.health import Health
 from gateway.notifier import Notifier
 from gateway.reports import Office
 from gateway.routing import Route
@@ -134,10 +135,19 @@ class House:
         self._group: asyncio.TaskGroup | None = None
         self._reloading = asyncio.Lock()
         self._others = asyncio.Event()
+        self._health = Health()
+        self._routes = carried(config.routes)
 
     def routes(self) -> list[Route]:
-        """The routes of the configuration in force."""
-        return carried(self.config.routes)
+        """The routes of the configuration in force, each with what is known of its health."""
+        return self._routes
+
+    def _know(self, health: Health) -> None:
+        """How the routes are now: worked out once for all that is routed until it changes."""
+        self._health = health
+        self._routes = routing.with_health(carried(self.config.routes), health.ailing)
+        if self.dispatcher is not None:
+            self.dispatcher.ailing = health.ailing
 
     def _office(self) -> Office:
         listen = self.config.listen
@@ -162,6 +172,7 @@ class House:
             self._work,
             self._office,
             lambda: self.config.store.keep,
+            self._know,
             now=self._now,
             region=lambda: self.config.listen.region,
         )
@@ -313,6 +324,7 @@ class House:
             settings = listen_settings(config)
             before = {route.name: route for route in self.routes()}
             self.config = config
+            self._know(self._health)
             after = {route.name: route for route in self.routes()}
             if self.listener is not None:
                 self.listener.settings = settings

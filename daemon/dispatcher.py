@@ -20,7 +20,7 @@ from typing import Any
 from daemon.board import Board
 from daemon.recorder import Recorder, Told
 from daemon.traffic import Traffic
-from gateway import presence, queries, receipts, slots, verbs
+from gateway import presence, queries, receipts, routing, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.draft import Draft
 from gateway.message import Claimed
@@ -41,8 +41,8 @@ _LOOK = 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 #: How long it is believed that nothing of a route waits, after a claim that went along with an intake, in seconds.
 _MOMENT = 0.02
-#: How long a receipt waits for others; the SMS centre waits for our answer as long, and its window is limited.
-_PATIENCE = 0.004
+#: How long a receipt waits for the next; the SMS centre waits for our answer as long, and its window is limited.
+_PATIENCE = 0.005
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
 _LET_GO = 3.0
 
@@ -96,6 +96,8 @@ class Dispatcher:
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
         self.traffic = Traffic()
+        #: Routes that have long been down, and why: what fails elsewhere rather goes over others.
+        self.ailing: Mapping[str, str] = {}
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
         self.recorder = Recorder(store, board, self._settle, self._after, self.kick)
         self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
@@ -348,7 +350,7 @@ class Dispatcher:
     def _settle(self, told: Sequence[Told]) -> Settle:
         now = self._now()
         waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
-        routes = tuple(feeder.route for feeder in self._feeders.values())
+        routes = tuple(routing.with_health([feeder.route for feeder in self._feeders.values()], self.ailing))
         outcomes, claimed = zip(*told, strict=True)
         return Settle(outcomes, now, waits, self._random.random(), self._node, claimed, routes)
 

@@ -30,7 +30,7 @@ from gateway.transports.base import Outcome, Result
 log = logging.getLogger(__name__)
 
 #: How long answers gather, in seconds.
-GATHER = 0.01
+GATHER = 0.02
 #: Waits after a failed commit, in seconds: the first, the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 

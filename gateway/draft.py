@@ -155,9 +155,10 @@ def prepare(
 
 def route_for(routes: Sequence[routing.Route], channel: Channel, address: str) -> routing.Route:
     """The route this recipient takes; `RefusedError` (550 5.1.2) says why there is none."""
+    route = routing.choose(routes, channel, address)
+    if route is not None:
+        return route
     considered = routing.consider(routes, channel, address)
-    if considered and considered[0].taken:
-        return considered[0].route
     able = [one for one in considered if channel in one.route.channels]
     if not able:
         raise RefusedError(f"no route here carries {channel}, so {address} cannot be reached", smtp="550 5.1.2")

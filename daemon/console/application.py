@@ -21,9 +21,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from daemon.console import openapi
-from daemon.console.api import Api, GoneError
+from daemon.console.api import Api
 from daemon.console.operations import MESSAGES, OPERATIONS
 from daemon.console.problems import ProblemError
+from daemon.console.taking import GoneError, Taker
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,8 @@ class Meter(Protocol):
 class Application:
     """Everything at the console's address. `pages` are further routes beside the API's."""
 
-    def __init__(self, api: Api, meter: Meter, pages: Sequence[BaseRoute] = ()) -> None:
-        self._api = api
+    def __init__(self, api: Api, taker: Taker, meter: Meter, pages: Sequence[BaseRoute] = ()) -> None:
+        self._taker = taker
         self._meter = meter
         self._requests = (f"{secrets.token_hex(4)}-{n}" for n in itertools.count(1))
         routes = [*_api_routes(api), Route("/api/v1/openapi.json", _openapi(), methods=["GET"]), *pages]
@@ -73,7 +74,7 @@ class Application:
     async def _submit(self, scope: Any, receive: Any, send: Any, request: str) -> int:
         fields: Sequence[tuple[bytes, bytes]]
         try:
-            answer = await self._api.submit(scope["headers"], receive)
+            answer = await self._taker.submit(scope["headers"], receive)
             status, body = 202, json.dumps(answer).encode()
             if log.isEnabledFor(logging.DEBUG):
                 facts = {"request": request, "message_id": answer["id"]}

@@ -1,23 +1,26 @@
 """Tocsin beside Kannel, in one run: speed, processor time, delay, memory, and what kill -9 loses or doubles.
 
     python tests/bench/beside_kannel.py [--messages 20000] [--rounds 3] [--steady 500] [--seconds 8] [--quick]
-        [--only NAME …] [--no-crash]
+        [--only NAME …] [--no-crash] [--json]
 
 Both have the same SMS centre (node-smpp, receipts when asked for), the same load client (single SMS by HTTP over 50
 kept-alive connections) and a window of 50 on one connection. Rounds are interleaved, each from an empty store after a
 warm-up, and medians are shown. Figures of two runs cannot be compared, for machines differ from hour to hour: the
-ratios of one run can. The tables are Markdown.
+ratios of one run can. The tables are Markdown; `--json` prints every figure instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
 import platform
 import statistics
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import kannel
 from contestants import Aftermath, Contestant, OnPostgresql, crash_of_kannel, crash_of_tocsin, of_kannel, of_tocsin
@@ -128,7 +131,8 @@ def aftermaths(found: dict[str, Aftermath]) -> str:
 def machine() -> str:
     """What this is measured on, and how busy it is already."""
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    known = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in known if line.startswith("model name")), "")
     return (
         f"{os.cpu_count()} processors ({model}), Linux {platform.release()}, Python {platform.python_version()}; "
         f"load averages at the start {load}"
@@ -148,7 +152,8 @@ def field_of(options: argparse.Namespace, postgresql: OnPostgresql) -> list[Cont
     if postgresql_binaries() is not None:
         found.append(Contestant("Tocsin, PostgreSQL", "tocsin", postgresql.open))
     if options.only:
-        found = [one for one in found if any(word.lower() in one.name.lower() for word in options.only)]
+        exactly = [one for one in found if one.name in options.only]
+        found = exactly or [one for one in found if any(word.lower() in one.name.lower() for word in options.only)]
     return found
 
 
@@ -160,14 +165,33 @@ def main() -> None:
     parser.add_argument("--steady", type=float, default=500.0, help="the steady rate, messages a second")
     parser.add_argument("--seconds", type=float, default=8.0, help="of the steady rate")
     parser.add_argument("--quick", action="store_true", help="one small round, to see whether all of it works")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="those whose name has one of these words")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="those of this name, or with this in their name")
     parser.add_argument("--no-crash", action="store_true", help="kill nobody")
+    parser.add_argument("--json", action="store_true", help="print every figure, not tables")
     options = parser.parse_args()
     if not kannel.is_installed():
         sys.exit("Kannel is absent: make peers installs it")
     if options.quick:
         options.messages, options.rounds, options.seconds = 2000, 1, 2.0
-    print(f"{machine()}\n", flush=True)
+    where = machine()
+    if not options.json:
+        print(f"{where}\n", flush=True)
+    runs = measured(options)
+    left = {} if options.no_crash else crashes(options.messages)
+    if options.json:
+        everything = {"machine": where, "runs": runs, "crashes": left}
+        print(json.dumps(everything, default=dataclasses.asdict))
+        return
+    print(f"{options.messages:,} messages, {options.rounds} rounds: medians, and from the least to the most\n")
+    print(figures(runs, options.steady), end="\n\n")
+    if runs.get(OURS) and runs.get(THEIRS):
+        print(verdicts(runs, options.steady), end="\n\n")
+    if left:
+        print(aftermaths(left))
+
+
+def measured(options: argparse.Namespace) -> dict[str, list[Run]]:
+    """The rounds of everybody, in turn."""
     postgresql = OnPostgresql()
     with postgresql.stack:
         contestants = field_of(options, postgresql)
@@ -178,22 +202,17 @@ def main() -> None:
                 runs[one.name].append(one.run(options.messages, options.steady, options.seconds))
                 said = f"round {n + 1} of {options.rounds}, {one.name}: {time.monotonic() - began:.0f} s"
                 print(said, file=sys.stderr, flush=True)
-    print(f"{options.messages:,} messages, {options.rounds} rounds: medians, and from the least to the most\n")
-    print(figures(runs, options.steady), end="\n\n")
-    if runs.get(OURS) and runs.get(THEIRS):
-        print(verdicts(runs, options.steady), end="\n\n", flush=True)
-    if not options.no_crash:
-        print(aftermaths(crashes(options.messages)), flush=True)
+    return runs
 
 
 def crashes(messages: int) -> dict[str, Aftermath]:
     """Kill everybody once."""
-    return {
-        "Kannel, file store": crash_of_kannel(messages, "file"),
-        "Kannel, spool store": crash_of_kannel(messages, "spool"),
-        "Tocsin, on_unknown = park": crash_of_tocsin(messages, "park"),
-        "Tocsin, on_unknown = resend": crash_of_tocsin(messages, "resend"),
-    }
+    found = {}
+    for store in ("file", "spool"):
+        found[f"Kannel, {store} store"] = crash_of_kannel(messages, store)
+    for rule in ("park", "resend"):
+        found[f"Tocsin, on_unknown = {rule}"] = crash_of_tocsin(messages, rule)
+    return found
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """An HTTP load client: single SMS over kept-alive connections, as fast as they go or at a steady rate.
 
-Run as a process of its own, so that its processor time is nobody else's; it writes requests made beforehand and looks at
-no more of an answer than its status and its length, so that it costs little beside what it measures:
+Run as a process of its own, so that its processor time is nobody else's; it writes requests made beforehand and looks
+at no more of an answer than its status and its length, so that it costs little beside what it measures:
 
     python tests/bench/http_load.py kannel PORT --messages 20000 --connections 50 [--rate 500] [--tag X]
 
-`kannel` asks as Kannel's sendsms is asked (GET), `tocsin` as `POST /api/v1/messages` is. Each message says a text of its
-own, which begins with `TAG number`. Prints one JSON document: for every message the monotonic instant (ns, the same
+`kannel` asks as Kannel's sendsms is asked (GET), `tocsin` as `POST /api/v1/messages` is. Each message says a text of
+its own, which begins with `TAG number`. Prints one JSON document: for every message the monotonic instant (ns, the same
 clock in every process of a machine) at which it was to be sent, the one at which its answer came (null where the server
 went away before), and the answer's status.
 """

@@ -97,7 +97,7 @@ class Course:
     def run(self, messages: int, rate: float, seconds: float) -> Run:
         """Warm up, then both loads."""
         self.centre.until(20, binds=1)
-        self._round(WARM, "warm")
+        self._round(min(WARM, messages), "warm")
         flood = self.flood(messages)
         steady = self.steady(int(rate * seconds), rate)
         return Run(flood, steady, sum(map(most_memory, self.gateway.pids)) / 2**20)

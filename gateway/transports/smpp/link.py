@@ -47,7 +47,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Octets the operating system did not take yet, above which nothing more is written.
-WRITE_LIMIT = 64 * 1024
+WRITE_LIMIT = 16 * 1024
+#: Octets the kernel may hold of what the peer's window has no room for; with `WRITE_LIMIT`, some 200 segments in all.
+UNSENT_OCTETS = 16 * 1024
+#: submit_sm in one write at most.
+PIECE = 100
 #: PDUs waiting to be written to a peer that does not read, above which we do not read from it either.
 UNSENT_LIMIT = 1000
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
@@ -171,11 +175,14 @@ class Link(asyncio.Protocol):
         return self._session.room
 
     def submit(self, segments: Iterable[Claimed]) -> None:
-        """Write these, no more than `room`, as one piece."""
+        """Write these, no more than `room`, many as one piece; what a peer that does not read leaves no room for waits
+        in the session, and counts as not written."""
         session = self._session
         assert session is not None
         now = self._clock()
-        for segment in segments:
+        for count, segment in enumerate(segments):
+            if count % PIECE == 0 and count:
+                self._flush()
             try:
                 sequence = session.submit(self._message(segment), now)
             except EncodeError as error:
@@ -244,10 +251,22 @@ class Link(asyncio.Protocol):
         self._socket = transport.get_extra_info("socket") if _QUICKACK is not None else None
         now = self._clock()
         response = self._route.response_timeout
-        timers = Timers(bind=response, response=response, enquire_link=self._route.enquire_link or None)
+        timers = Timers(
+            bind=response,
+            response=response,
+            enquire_link=self._route.enquire_link or None,
+            inactivity=self._route.inactivity,
+        )
+        self._bound_unsent()
         self._session = Session(Role.ESME, window=self._route.window, now=now, timers=timers)
         self._session.bind(self.mode, self._bind, now)
         self._flush()
+
+    def _bound_unsent(self) -> None:
+        """Leave little with the kernel that it has not sent yet: it would, were this daemon frozen or gone for long."""
+        connection = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_OCTETS)
 
     def data_received(self, data: bytes) -> None:
         """Let the session read it, and act."""
@@ -306,6 +325,9 @@ class Link(asyncio.Protocol):
                 self._act_on(event)
         if answers:
             self._owner.answered(self, answers, now)
+        if self._session is not None and self._session.phase is Phase.UNBINDING and not self._leaving:
+            self._set_leaving(f"no message for {self._route.inactivity or 0:g} s, so the connection is made anew")
+            self._end_within(GOODBYE)
         if self._leaving:
             self._leave_if_done()
         if not self.ended.done():
@@ -430,7 +452,7 @@ class Link(asyncio.Protocol):
         A centre that leaves Nagle's algorithm on keeps its next PDU back until then (RFC 9293 section 3.7.4), and a
         delayed acknowledgement would make it wait for 40 ms, window after window.
         """
-        if self._socket is not None:
+        if self._socket is not None and _QUICKACK is not None:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import httpx
@@ -58,3 +59,11 @@ async def test_it_serves_at_a_unix_socket_as_well(tmp_path: Path, template: Path
             assert (await client.get("/healthz")).status_code == 200
             assert (await client.get("/metrics")).status_code == 200
     assert not where.exists()
+
+
+async def test_it_serves_at_a_socket_that_systemd_opened(tmp_path: Path, template: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        address = "{}:{}".format(*own.getsockname())
+        async with running(tmp_path, template, sockets={"http": [own]}, listen="systemd:http") as console:
+            assert console.house.bound["http"] == [address]
+            assert (await console.client(None).get("/healthz")).status_code == 200

@@ -283,7 +283,7 @@ async def test_a_defect_of_ours_tells_nothing_of_itself(
         raise ZeroDivisionError("by something of ours")
 
     with monkeypatch.context() as patch:
-        patch.setattr("daemon.console.api.draft_of", divide)
+        patch.setattr("daemon.console.sending.plain", divide)
         answer = await ann.post(MESSAGES, json=WELL)
     found = is_problem(answer, 500)
     assert "Zero" not in answer.text
