@@ -276,8 +276,7 @@ async def test_a_daemon_that_is_killed_makes_each_notice_once_when_the_copies_co
         await daemon.kill()
         await sending
         await daemon.start()
-    while await _pour(daemon.smtp, mails):
-        await asyncio.sleep(0.1)
+    assert await _pour(daemon.smtp, mails) == []
     await until(lambda: _count(books, "message") == 18)
     assert _count(books, "notice") == 18
     daemon.config["route"][0]["port"] = centre.port
