@@ -292,8 +292,10 @@ class Housekeeper:
     async def _forget_notices(self) -> None:
         now = self._now()
         before = self._keep().before(now)
-        while await self._store.run(functools.partial(retention.forget, before=before, now=now)):
-            await asyncio.sleep(0.05)
+        more = True
+        while more:
+            more = await self._store.run(functools.partial(retention.forget, before=before, now=now))
+            await asyncio.sleep(0.05)  # the line goes on
 
     def _forget_keys(self, connection: Connection) -> None:
         connection.execute(delete(schema.seen).where(schema.seen.c.created < self._now() - _KEYS))

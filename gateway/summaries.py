@@ -69,9 +69,10 @@ def release(connection: Connection, identifiers: Identifiers, house: House, now:
     """Say what can be said now of what waits, of the accounts that are due."""
     due = connection.execute(_DUE.with_for_update(skip_locked=True), {"now": now}).scalars().all()
     desks = standing.load(connection, due)
-    work = [_Round(desk) for _, desk in sorted(desks.items())]
+    work = [Round(desk) for _, desk in sorted(desks.items())]
     for one in work:
-        one.decide(connection, house, now)
+        rows = connection.execute(_WAITING, {"account": one.desk.account.id}).all()
+        one.decide(connection, rows, house, now)
     telling.send(connection, [say for one in work for _, say in one.says], identifiers)
     for one in work:
         one.write(connection, identifiers, house, now)
@@ -86,7 +87,7 @@ def release(connection: Connection, identifiers: Identifiers, house: House, now:
 
 
 @dataclass(slots=True)
-class _Round:
+class Round:
     """One account's turn. `says` are notices with what is said of them, one alone or many together."""
 
     desk: Desk
@@ -94,13 +95,12 @@ class _Round:
     says: list[tuple[list[Waiting], Telling]] = field(default_factory=list)
     moved: list[tuple[Waiting, Ruling]] = field(default_factory=list)
 
-    def decide(self, connection: Connection, house: House, now: datetime) -> None:
-        """What is said of what waits, and what of it waits on."""
+    def decide(self, connection: Connection, rows: Sequence[Any], house: House, now: datetime) -> None:
+        """What is said of what waits, and what of it waits on; `rows` are notices, oldest first."""
         desk = self.desk
-        rows = connection.execute(_WAITING, {"account": desk.account.id}).all()
         waiting = [_waiting(row) for row in rows]
         self.rows = {row.id: row for row in rows}
-        standing.know_limited(connection, desk, {one.pace.filter: one.pace for one in waiting}.values())
+        desk.know_limited({one.pace.filter: one.pace for one in waiting}.values())
         done = pacing.release(desk.standing, desk.limits, waiting, now)
         desk.due = done.due
         self.moved = done.moved

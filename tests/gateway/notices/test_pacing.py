@@ -104,7 +104,7 @@ async def test_a_storm_goes_on_and_the_caps_hold(watch: Any, make_filter: Any, m
             count += 1
         watch.release()
     assert len(watch.texts()) <= 5
-    told = {state for state in watch.states()}
+    told = set(watch.states())
     assert told <= {"sent", "digested", "gathered", "capped"}
     for _ in range(24):
         watch.release(after=HOUR)
