@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from daemon.esmtp import Path
+from gateway import names
 from gateway.failure import RefusedError
 
 #: A number with a subaddress behind it (RFC 5233), which is somebody's note to himself: `32475123456+alarm`.
@@ -15,6 +16,13 @@ _SUBADDRESS = re.compile(r"(\+?[0-9][0-9.-]*)\+[A-Za-z][^+]*\Z")
 @dataclass(frozen=True, slots=True)
 class Number:
     """A telephone number for an SMS, as written."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A list or a contact of the sender's, as written: `family`, `Jean.Dupont`."""
 
     text: str
 
@@ -36,7 +44,9 @@ class Watched:
     name: str
 
 
-def destination(path: Path, sms_domain: str, watch_domain: str = "") -> Number | Postmaster | Asked | Watched:
+def destination(
+    path: Path, sms_domain: str, watch_domain: str = ""
+) -> Number | Named | Postmaster | Asked | Watched:
     """What an address stands for. `RefusedError` (550 5.7.1) for a domain that is not ours."""
     if watch_domain and path.domain == watch_domain:
         return Watched(path.local)
@@ -50,4 +60,5 @@ def destination(path: Path, sms_domain: str, watch_domain: str = "") -> Number |
     if path.local.lower() == "verdict":
         return Asked()
     subaddress = _SUBADDRESS.match(path.local)
-    return Number(subaddress[1] if subaddress else path.local)
+    text = subaddress[1] if subaddress else path.local
+    return Number(text) if names.is_number(text) else Named(text)

@@ -26,7 +26,8 @@ from daemon.mail_door import MailDoor
 from daemon.measures import Measures
 from daemon.watching.watcher import Terms, Watcher
 from filters import domains
-from gateway import accounts, numbers, presence, verbs
+from gateway import accounts, numbers, presence, routing, verbs
+from gateway.health import Health
 from gateway.notifier import Notifier
 from gateway.reports import Office
 from gateway.routing import Route
@@ -136,10 +137,19 @@ class House:
         self._group: asyncio.TaskGroup | None = None
         self._reloading = asyncio.Lock()
         self._others = asyncio.Event()
+        self._health = Health()
+        self._routes = carried(config.routes)
 
     def routes(self) -> list[Route]:
-        """The routes of the configuration in force."""
-        return carried(self.config.routes)
+        """The routes of the configuration in force, each with what is known of its health."""
+        return self._routes
+
+    def _know(self, health: Health) -> None:
+        """How the routes are now: worked out once for all that is routed until it changes."""
+        self._health = health
+        self._routes = routing.with_health(carried(self.config.routes), health.ailing)
+        if self.dispatcher is not None:
+            self.dispatcher.ailing = health.ailing
 
     def _office(self) -> Office:
         listen = self.config.listen
@@ -164,6 +174,7 @@ class House:
             self._work,
             self._office,
             lambda: self.config.store.keep,
+            self._know,
             now=self._now,
             region=lambda: self.config.listen.region,
         )
@@ -173,11 +184,12 @@ class House:
                 background = [
                     group.create_task(self._housekeeper.beat(), name="beat"),
                     group.create_task(self._housekeeper.sweep(), name="sweep"),
+                    group.create_task(self._housekeeper.retire(), name="retire"),
                     group.create_task(self._measure(), name="measures"),
                 ]
                 if self.dispatcher is not None:
                     background += [
-                        group.create_task(self.dispatcher.record(), name="record"),
+                        group.create_task(self.dispatcher.recorder.run(), name="record"),
                         group.create_task(self._housekeeper.run(), name="housekeeping"),
                         group.create_task(Waker(self.store.engine, self._woken, self._tell).run(), name="waker"),
                     ]
@@ -187,6 +199,7 @@ class House:
                         group.create_task(self.dispatcher.ask(), name="questions"),
                         group.create_task(self._leases.run(), name="slots"),
                         group.create_task(self._leases.watch(), name="leases"),
+                        group.create_task(self.dispatcher.traffic.run(), name="traffic"),
                     ]
                 if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))
@@ -318,7 +331,7 @@ class House:
         await asyncio.gather(*(door.drain(_FINISH_MAILS) for door in doors))
         if self.dispatcher is not None:
             await self.dispatcher.stop(list(self.dispatcher.routes), _FINISH_ANSWERS)
-            await self.dispatcher.flush(_FINISH_ROWS)
+            await self.dispatcher.recorder.flush(_FINISH_ROWS)
 
     async def reload(self, config: Configuration) -> None:
         """Take over what a new configuration changes, but for its store and its listen addresses.
@@ -329,6 +342,7 @@ class House:
             settings = listen_settings(config)
             before = {route.name: route for route in self.routes()}
             self.config = config
+            self._know(self._health)
             after = {route.name: route for route in self.routes()}
             if self.listener is not None:
                 self.listener.settings = settings

@@ -1,8 +1,8 @@
 """Claim, submit, record: the loop between the queue and the transports.
 
 Each route has a feeder. It asks its transport for room, claims that many segments, which commits them `submitting`,
-and hands them over. Outcomes gather here and are settled in sets. What cannot be recorded, because the disk is full or
-the database away, stays in memory and is tried again; meanwhile nothing more is claimed, and the reason is said.
+and hands them over. Where intake and claims share their sets, a claim goes along with every intake, so that a segment
+leaves after one commit. Outcomes go to the recorder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from functools import partial
 from typing import Any
 
 from daemon.board import Board
-from gateway import presence, queries, receipts, slots, verbs
+from daemon.recorder import Recorder, Told
+from daemon.traffic import Traffic
+from gateway import presence, queries, receipts, routing, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.draft import Draft
 from gateway.message import Claimed
@@ -39,11 +41,8 @@ _LOOK = 5.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 #: How long it is believed that nothing of a route waits, after a claim that went along with an intake, in seconds.
 _MOMENT = 0.02
-#: How long answers gather before they are recorded, in seconds: no way to the SMS centre waits for them, and what is
-#: recorded together costs less. So much longer is what a crash makes unknown.
-_GATHER = 0.01
-#: How long a receipt waits for others; the SMS centre waits for our answer as long, and its window is limited.
-_PATIENCE = 0.004
+#: How long a receipt waits for the next; the SMS centre waits for our answer as long, and its window is limited.
+_PATIENCE = 0.005
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
 _LET_GO = 3.0
 
@@ -59,7 +58,8 @@ class _Feeder:
         self.tasks: list[asyncio.Task[None]] = []
         self.stopping = False
         #: A claim of this route goes along with a set of intake; its result comes to `Dispatcher._came`.
-        self.riding = False
+        self.landed = asyncio.Event()
+        self.landed.set()
         #: Until when it is believed that nothing of this route waits: its last claim got less than it asked for.
         self.empty_until = 0.0
         self.again: asyncio.TimerHandle | None = None
@@ -92,27 +92,20 @@ class Dispatcher:
         self._look = look
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._feeders: dict[str, _Feeder] = {}
-        #: What is to be recorded: outcomes, each with the instant of the claim it belongs to.
-        self._outcomes: list[tuple[Outcome, datetime | None]] = []
-        self._gathered = asyncio.Event()
-        self._hurry = asyncio.Event()
-        self._recording = asyncio.Event()
-        self._recording.set()
-        self._in_hand = 0
-        self._flushing = False
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
         self._last_claim = datetime.min.replace(tzinfo=UTC)
+        self.traffic = Traffic()
+        #: Routes that have long been down, and why: what fails elsewhere rather goes over others.
+        self.ailing: Mapping[str, str] = {}
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.recorder = Recorder(store, board, self._settle, self._after, self.kick)
         self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
 
     # The Hub ----------------------------------------------------------------------------------------------------------
 
     def settled(self, outcome: Outcome) -> None:
-        self._outcomes.append((outcome, self._claimed.pop(outcome.segment, None)))
-        self._gathered.set()
-        if len(self._outcomes) >= MOST or outcome.result != Result.ACCEPTED:
-            self._hurry.set()
+        self.recorder.add(outcome, self._claimed.pop(outcome.segment, None))
 
     def more_room(self, route: str) -> None:
         feeder = self._feeders.get(route)
@@ -123,9 +116,12 @@ class Dispatcher:
         self._board.set("route", route, state.value, why)
 
     async def receipt(self, receipt: Receipt) -> None:
+        self.recorder.receipt_comes()
         found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
-        extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
-        log.info("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
+        self.traffic.receipts += 1
+        if log.isEnabledFor(logging.DEBUG):
+            extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
+            log.debug("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
 
     async def incoming(self, incoming: Incoming) -> None:
         now = self._now()
@@ -167,9 +163,9 @@ class Dispatcher:
         feeding = [feeder.tasks[1] for feeder in feeders]
         if feeding:
             await asyncio.wait(feeding, timeout=_LET_GO)
-        give_up = time.monotonic() + _LET_GO
-        while any(feeder.riding for feeder in feeders) and time.monotonic() < give_up:
-            await asyncio.sleep(0.01)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LET_GO):
+                    await asyncio.gather(*(feeder.landed.wait() for feeder in feeders))
         await asyncio.gather(*(feeder.transport.drain(seconds) for feeder in feeders))
         for feeder in feeders:
             for task in feeder.tasks:
@@ -239,7 +235,7 @@ class Dispatcher:
                     await feeder.kick.wait()
             feeder.kick.clear()
             if not feeder.stopping:
-                await self._recording.wait()
+                await self.recorder.works.wait()
             try:
                 while await self._feed_once(feeder):
                     pass
@@ -258,7 +254,7 @@ class Dispatcher:
             (claim, error), feeder.lost = feeder.lost, None
             self._hand_over(feeder, claim, await self._reread(feeder, claim, error))
         room = self._room(feeder)
-        if room <= 0 or feeder.riding:
+        if room <= 0 or not feeder.landed.is_set():
             return False
         claim = self._claim(feeder, room)
         try:
@@ -268,12 +264,13 @@ class Dispatcher:
         return self._hand_over(feeder, claim, claimed)
 
     def _room(self, feeder: _Feeder) -> int:
-        return 0 if feeder.stopping or not self._recording.is_set() else feeder.transport.room()
+        return 0 if feeder.stopping or not self.recorder.works.is_set() else feeder.transport.room()
 
     def _claim(self, feeder: _Feeder, room: int) -> Claim:
         # A claim is known by its instant: no two have the same, even where the clock is set back.
         self._last_claim = max(self._now(), self._last_claim + timedelta(microseconds=1))
-        return Claim(feeder.route.name, room, self._node, self._last_claim)
+        post = feeder.route if feeder.route.transport == "smtp" else None
+        return Claim(feeder.route.name, room, self._node, self._last_claim, post)
 
     def _hand_over(self, feeder: _Feeder, claim: Claim, claimed: Sequence[Claimed]) -> bool:
         """Give the transport what a claim got. Whether there may be more to do at once."""
@@ -297,14 +294,14 @@ class Dispatcher:
             if feeder is None:
                 continue
             feeder.empty_until = 0.0  # whoever brings these kicks after the commit, where nothing rides
-            if not feeder.riding and (room := self._room(feeder)) > 0:
-                feeder.riding = True
+            if feeder.landed.is_set() and (room := self._room(feeder)) > 0:
+                feeder.landed.clear()
                 claim = self._claim(feeder, room)
                 riders.append((claim, partial(self._came, feeder, claim)))
         return riders
 
     def _came(self, feeder: _Feeder, claim: Claim, result: Any) -> None:
-        feeder.riding = False
+        feeder.landed.set()
         if isinstance(result, StoreLostError):
             feeder.lost = claim, result
             feeder.kick.set()
@@ -350,74 +347,23 @@ class Dispatcher:
 
     # Recording --------------------------------------------------------------------------------------------------------
 
-    async def record(self) -> None:
-        """Settle what transports answer, until cancelled."""
-        wait = _FIRST_WAIT
-        while True:
-            await self._gathered.wait()
-            if not self._hurry.is_set() and len(self._outcomes) < MOST:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_GATHER):
-                        await self._hurry.wait()
-            outcomes, self._outcomes = self._outcomes[:MOST], self._outcomes[MOST:]
-            if not self._outcomes:
-                self._gathered.clear()
-            if not self._flushing and len(self._outcomes) < MOST:
-                self._hurry.clear()
-            if not outcomes:
-                continue
-            self._in_hand = len(outcomes)
-            try:
-                settled = await self._store.do(verbs.SETTLE, self._settle(outcomes))
-            except StoreError as error:
-                # Answers are never forgotten: they go back in front, and nothing more is claimed until they are kept.
-                self._outcomes[:0] = outcomes
-                self._gathered.set()
-                self._recording.clear()
-                why = f"{len(self._outcomes)} answers cannot be recorded, nothing more is sent: {error}"
-                self._board.set("store", "store", "down", why)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, _LONGEST_WAIT)
-                continue
-            except asyncio.CancelledError:
-                self._outcomes[:0] = outcomes
-                raise
-            wait = _FIRST_WAIT
-            self._in_hand = 0
-            if not self._recording.is_set():
-                self._recording.set()
-                self._board.set("store", "store", "up")
-                self.kick()
-            self._after(settled, [outcome for outcome, _ in outcomes])
-
-    def _settle(self, told: Sequence[tuple[Outcome, datetime | None]]) -> Settle:
+    def _settle(self, told: Sequence[Told]) -> Settle:
         now = self._now()
         waits = {name: now + feeder.route.unknown_wait for name, feeder in self._feeders.items()}
-        routes = tuple(feeder.route for feeder in self._feeders.values())
+        routes = tuple(routing.with_health([feeder.route for feeder in self._feeders.values()], self.ailing))
         outcomes, claimed = zip(*told, strict=True)
         return Settle(outcomes, now, waits, self._random.random(), self._node, claimed, routes)
 
     def _after(self, settled: Settled, outcomes: Sequence[Outcome]) -> None:
+        self.traffic.accepted += sum(outcome.result is Result.ACCEPTED for outcome in outcomes)
         for outcome in outcomes:
-            extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
-            level = logging.INFO if outcome.result == Result.ACCEPTED else logging.WARNING
+            level = logging.DEBUG if outcome.result is Result.ACCEPTED else logging.WARNING
             if log.isEnabledFor(level):
+                extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
                 log.log(level, "segment %s: %s%s", outcome.segment, outcome.result, _why(outcome), extra=extra)
         if settled.due is not None or any(outcome.result == Result.UNKNOWN for outcome in outcomes):
             self._look()
         self.kick(list(settled.ready))
-
-    async def flush(self, seconds: float) -> bool:
-        """Wait at most this long until every outcome is recorded; whether it is so."""
-        deadline = time.monotonic() + seconds
-        self._flushing = True
-        self._hurry.set()
-        while self._outcomes or self._in_hand:
-            if time.monotonic() > deadline:
-                log.error("%d answers could not be recorded", len(self._outcomes), extra={"action": "answers_lost"})
-                return False
-            await asyncio.sleep(0.02)
-        return True
 
 
 def _why(outcome: Outcome) -> str:

@@ -38,6 +38,8 @@ class Sender:
 class MailRecipient:
     """One recipient of the envelope: its number in E.164, and the address as the client wrote it.
 
+    `named` is a list or a contact of the sender's, where the recipient is no number; then `number` is empty.
+
     `notify` holds the conditions of RFC 3461 section 4.1 in upper case (`NEVER` alone, or of `SUCCESS`, `FAILURE`,
     `DELAY`), empty where nothing was asked; `orcpt` is the original recipient, `rfc822;jean@example.org`, decoded.
     `once` are keys (SHA-256) that no other mail of the account may have used: a signed mail can be sent again by
@@ -49,6 +51,7 @@ class MailRecipient:
     notify: frozenset[str] = frozenset()
     orcpt: str = ""
     once: tuple[bytes, ...] = ()
+    named: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,10 @@ class Door(Protocol):
         """The account one of whose addresses this is, or None. `address` is an addr-spec as the client wrote it."""
 
     async def check_recipient(self, sender: Sender, number: str) -> None:
-        """Raises `RefusedError` (550 5.1.2) where no route takes this number."""
+        """Raises `RefusedError`: 550 5.1.2 where no route takes this number, 550 5.7.1 where its owner opted out."""
+
+    async def check_name(self, sender: Sender, name: str) -> None:
+        """Raises `RefusedError` (550 5.1.1) where the sender has no list and no contact of this name to be reached."""
 
     def check_postmaster(self, *, stranger: bool) -> None:
         """Raises `RefusedError` (451 4.3.5, 452 4.3.1) where no mail to the postmaster can be taken now."""

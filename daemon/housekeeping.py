@@ -11,7 +11,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete
@@ -23,6 +23,8 @@ from gateway import (
     erasure,
     expansion,
     forwarding,
+    health,
+    history,
     presence,
     reports,
     rerouting,
@@ -40,6 +42,10 @@ log = logging.getLogger(__name__)
 
 #: The longest sleep of the loop, in seconds; what ends by its validity is noticed this late at most.
 _LOOK = 1.0
+#: How often what is over is looked for, in seconds; and how much longer than each step took the line then has for
+#: itself.
+_RETIRE = 60.0
+_SHARE = 3.0
 #: How long the keys of invariant I3 are kept.
 _KEYS = timedelta(days=30)
 #: How often what is too old is looked for, in seconds.
@@ -58,12 +64,13 @@ class Housekeeper:
         ready: Callable[[Sequence[str] | None], None],
         office: Callable[[], reports.Office],
         keep: Callable[[], Duration],
+        healthy: Callable[[health.Health], None],
         *,
         now: Callable[[], datetime],
         region: Callable[[], str | None] = lambda: None,
     ) -> None:
         """`beaten` is called after each heartbeat with the instant of CLOCK_BOOTTIME it was begun at, `ready` with the
-        routes that have work now (None: any of them)."""
+        routes that have work now (None: any of them), `healthy` with how all routes are, as every daemon says."""
         self._store = store
         self._board = board
         self._node = node
@@ -71,6 +78,8 @@ class Housekeeper:
         self._ready = ready
         self._office = office
         self._keep = keep
+        self._healthy = healthy
+        self._health = health.Health()
         self._region = region
         self._now = now
         self._wake = asyncio.Event()
@@ -94,15 +103,27 @@ class Housekeeper:
             with contextlib.suppress(StoreError):
                 # From before the transaction: what it says of this node's time, the database may count from there.
                 began = time.clock_gettime(time.CLOCK_BOOTTIME)
-                known = await self._store.run(self._beat_once)
+                known, found = await self._store.run(self._beat_once)
                 if known:
                     self._beaten(began)
+                    self._hear(found)
                 else:
                     await self._come_back()
             await asyncio.sleep(presence.BEAT)
 
-    def _beat_once(self, connection: Connection) -> bool:
-        return presence.beat(connection, self._node, self._board.reports())
+    def _beat_once(self, connection: Connection) -> tuple[bool, health.Health]:
+        return presence.beat(connection, self._node, self._board.reports()), health.look(connection)
+
+    def _hear(self, found: health.Health) -> None:
+        """How the routes are now: said where it matters, and kept for what is routed from here on."""
+        for name in sorted(found.ailing.keys() - self._health.ailing.keys()):
+            text, extra = found.ailing[name], {"action": "route_ailing", "route": name}
+            log.warning("route %s has long been down (%s): others of equal prefix are taken", name, text, extra=extra)
+        for name in sorted(self._health.ailing.keys() - found.ailing.keys()):
+            log.info("route %s is taken again", name, extra={"action": "route_well", "route": name})
+        if found != self._health:
+            self._health = found
+            self._healthy(found)
 
     async def _come_back(self) -> None:
         """Others took this node for dead, and its segments in flight are unknown: it begins anew under its number."""
@@ -130,6 +151,7 @@ class Housekeeper:
         """One look at everything; how many seconds may pass until the next."""
         now = self._now()
         moved = await self._move_on(now)
+        relieved = await self._relieve(now)
         ready, due = await self._store.run(lambda connection: claims.promote(connection, now))
         stranded = await self._store.run(lambda connection: self._strand(connection, now))
         again, unknown_due = await self._resend(now)
@@ -137,14 +159,17 @@ class Housekeeper:
         expanded = await self._store.run(lambda connection: expansion.expand_next(connection, self._store.identifiers))
         reported = await self._store.run(lambda connection: self._report(connection, now))
         self._reported = reported.after
+        self._say(moved, relieved, stranded, expired)
         told = await self._tell(now)
-        self._say(moved, stranded, expired)
         routes = set(ready) | set(again) | reported.routes | told.routes | set(expanded.routes if expanded else ())
+        routes |= set(relieved)
         if moved.moved or routes:
             self._ready(None if moved.moved else sorted(routes))
         if expanded or stranded or reported.more or told.more or self._reroute or expired == claims.MOST:
             return 0.0
         dues = [(at - now).total_seconds() for at in (due, unknown_due, told.due) if at is not None]
+        if relieved:
+            dues.append(0.2)  # as soon as the other route has room for more
         return max(0.0, min([_LOOK, *dues]))
 
     async def _move_on(self, now: datetime) -> rerouting.Moved:
@@ -153,6 +178,14 @@ class Housekeeper:
         moved = await self._store.run(lambda connection: rerouting.reroute(connection, self._office().routes, now))
         self._reroute = bool(moved.moved or moved.failed)
         return moved
+
+    async def _relieve(self, now: datetime) -> Mapping[str, int]:
+        """What waits on a route that has long been down goes over another, as far as that has nothing else to do."""
+        if not self._health.ailing or not self._health.up:
+            return {}
+        routes = self._office().routes
+        up = self._health.up
+        return await self._store.run(lambda connection: rerouting.relieve(connection, routes, up, now))
 
     def _strand(self, connection: Connection, now: datetime) -> int:
         waits = {route.name: now + route.unknown_wait for route in self._office().routes}
@@ -176,10 +209,11 @@ class Housekeeper:
         _, ready, due = await self._store.run(lambda connection: unknown.resend(connection, now, resend))
         return ready, due
 
-    def _say(self, moved: rerouting.Moved, stranded: int, expired: int) -> None:
+    def _say(self, moved: rerouting.Moved, relieved: Mapping[str, int], stranded: int, expired: int) -> None:
         for count, action, text in (
             (moved.moved, "rerouted", "%d segments of a route that is gone were routed anew"),
             (moved.failed, "unroutable", "%d segments of a route that is gone ended: no other takes their numbers"),
+            (sum(relieved.values()), "relieved", "%d segments of a route that has long been down go over another"),
             (stranded, "stranded", "%d segments were in flight when their daemon stopped: unknown"),
             (expired, "expired", "%d segments were not sent within their validity"),
         ):
@@ -196,15 +230,43 @@ class Housekeeper:
                 await self._erase(self._keep().before(self._now()))
             await asyncio.sleep(_SWEEP)
 
+    async def retire(self) -> None:
+        """Move what is over out of the queue's way, until cancelled."""
+        while True:
+            with contextlib.suppress(StoreError):
+                await self.retire_once()
+            await asyncio.sleep(_RETIRE)
+
+    async def retire_once(self) -> int:
+        """Look through the queue's table once; how many segments have moved."""
+        silent = [route.name for route in self._office().routes if not route.receipts]
+        after: int | None = 0
+        count = 0
+        while after is not None:
+            look = functools.partial(history.find, now=self._now(), after=after, silent=silent)
+            found = await self._store.read(look)
+            after = found.next
+            for start in range(0, len(found.segments), history.STEP):
+                some = found.segments[start : start + history.STEP]
+                began = time.monotonic()
+                move = functools.partial(history.retire, ids=some, now=self._now(), silent=silent)
+                count += await self._store.run(move)
+                await asyncio.sleep(_SHARE * (time.monotonic() - began))
+            await asyncio.sleep(0)
+        if count:
+            log.info("%d segments are over and left the queue", count, extra={"action": "retired", "count": count})
+        return count
+
     async def _erase(self, before: datetime) -> None:
         await self._store.run(lambda connection: erasure.erase_strays(connection, before))
         after: int | None = 0
         count = 0
         while after is not None:
+            began = time.monotonic()
             step = await self._store.run(functools.partial(erasure.erase, before=before, after=after))
             after = step.next
             count += step.messages
-            await asyncio.sleep(0.05)  # the line goes on
+            await asyncio.sleep(_SHARE * (time.monotonic() - began))  # the line goes on
         if count:
             extra = {"action": "erased", "count": count}
             log.info("%d messages were older than is kept and were erased", count, extra=extra)

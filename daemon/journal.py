@@ -176,7 +176,7 @@ def _fact(value: object) -> str:
 
 
 def _visible(text: str) -> str:
-    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], text)
+    return text if text.isprintable() else _CONTROL.sub(lambda found: repr(found.group())[1:-1], text)
 
 
 def _severity(record: logging.LogRecord) -> int:

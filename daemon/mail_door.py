@@ -9,12 +9,14 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from daemon.door import MailRequest, Sender, Taken
 from daemon.postmaster import Postmaster
 from filters.mail import Mail
-from gateway import accounts, draft, verbs, verdicts
+from gateway import accounts, draft, optouts, quote, special, verbs, verdicts
 from gateway.credit import NotEnoughError
 from gateway.dsn import Asked, Wish, wishes
 from gateway.failure import RefusedError
@@ -58,6 +60,7 @@ class MailDoor:
         self._postmaster = Postmaster(store, office, taken, now=now)
         self._known: dict[str, tuple[float, accounts.Account | None]] = {}
         self._accounts: dict[int, accounts.Account] = {}
+        self._opted_out = (-_MEMORY, False)
 
     async def account_for(self, address: str) -> Sender | None:
         """Who sends from this address; None for a stranger. Raises StoreError where nobody can tell."""
@@ -96,8 +99,24 @@ class MailDoor:
         return known
 
     async def check_recipient(self, sender: Sender, number: str) -> None:
-        """RefusedError (550 5.1.2) where no route takes this number."""
+        """RefusedError where no route takes this number (550 5.1.2), or its owner wants nothing (550 5.7.1)."""
         draft.route_for(self._routes(), Channel.SMS, number)
+        if await self._anybody_opted_out():
+            out = await self._store.read(lambda connection: optouts.among(connection, sender.account, [number]))
+            if number in out:
+                raise RefusedError(out[number], smtp="550 5.7.1")
+
+    async def _anybody_opted_out(self) -> bool:
+        asked, answer = self._opted_out
+        if time.monotonic() - asked >= _MEMORY:
+            answer = await self._store.read(optouts.anybody)
+            self._opted_out = (time.monotonic(), answer)
+        return answer
+
+    async def check_name(self, sender: Sender, name: str) -> None:
+        """RefusedError (550 5.1.1) where the sender has no list and no contact of this name that can be reached."""
+        account = await self._by_id(sender.account)
+        await self._store.read(lambda connection: special.check(connection, account, name))
 
     def check_postmaster(self, *, stranger: bool) -> None:
         """RefusedError where mail to the postmaster cannot be taken now."""
@@ -152,30 +171,42 @@ class MailDoor:
         """Keep the same password under newer parameters."""
         await self._store.run(lambda connection: accounts.replace_password_hash(connection, account, before, after))
 
+    async def _prepare(self, account: accounts.Account, request: MailRequest) -> draft.Draft:
+        """The draft of a mail; the lists it names are expanded as they are now."""
+        numbers = tuple(
+            (
+                (draft.Recipient(Channel.SMS, one.number, one.written, one.once),),
+                Wish(one.notify, one.orcpt),
+            )
+            for one in request.recipients
+            if not one.named
+        )
+        named = [one for one in request.recipients if one.named]
+        wanted = _request(request)
+        how: dict[str, Any] = {
+            "routes": self._routes(),
+            "now": self._now(),
+            "max_parts": account.max_parts,
+            "transliterate": account.transliterate,
+        }
+        if not named:
+            recipients = tuple(one for some, _ in numbers for one in some)
+            return draft.prepare(replace(wanted, recipients=recipients, dsn=_asked(request, numbers)), **how)
+        names = [special.Name(one.named, one.once, Wish(one.notify, one.orcpt)) for one in named]
+        meant, left_out = await self._store.read(lambda connection: special.meant(connection, account, names))
+        everybody = (*numbers, *meant)
+        recipients = tuple(one for some, _ in everybody for one in some)
+        wanted = replace(wanted, recipients=recipients, left_out=left_out, dsn=_asked(request, everybody))
+        found = quote.quote(wanted, **how)
+        error = found.objection()
+        if error is not None or found.draft is None:
+            raise error or RefusedError("there is no recipient", smtp="554 5.5.1")
+        return found.draft
+
     async def take(self, request: MailRequest) -> Taken:
         """Returns after the commit; RefusedError where it is not to be sent."""
         account = await self._by_id(request.sender.account)
-        wanted = draft.Request(
-            account=request.sender.account,
-            origin=Origin.MAIL,
-            recipients=tuple(
-                draft.Recipient(Channel.SMS, recipient.number, recipient.written, recipient.once)
-                for recipient in request.recipients
-            ),
-            text=request.text,
-            subject=request.subject,
-            key=mail_key(request),
-            automatic=request.automatic,
-            report_to=request.envelope_from or None,
-            dsn=_asked(request),
-        )
-        prepared = draft.prepare(
-            wanted,
-            routes=self._routes(),
-            now=self._now(),
-            max_parts=account.max_parts,
-            transliterate=account.transliterate,
-        )
+        prepared = await self._prepare(account, request)
         try:
             taken = await self._store.do(verbs.SUBMIT, prepared)
         except NotEnoughError as error:
@@ -186,12 +217,26 @@ class MailDoor:
         return Taken(str(taken.id), taken.seen)
 
 
+def _request(request: MailRequest) -> draft.Request:
+    """What a mail asks for, without its recipients."""
+    return draft.Request(
+        account=request.sender.account,
+        origin=Origin.MAIL,
+        recipients=(),
+        text=request.text,
+        subject=request.subject,
+        key=mail_key(request),
+        automatic=request.automatic,
+        report_to=request.envelope_from or None,
+    )
+
+
 def mail_key(request: MailRequest) -> bytes:
     """A mail's key within its account (invariant I3): Message-ID and what is to be sent, else the whole of DATA."""
     return hashlib.sha256(b"mail\0" + request.message_id.encode() + b"\0" + request.digest).digest()
 
 
-def _asked(request: MailRequest) -> Asked:
+def _asked(request: MailRequest, meant: Sequence[special.Meant]) -> Asked:
     """What was asked of RFC 3461, kept with the message."""
-    wished = ((recipient.number, Wish(recipient.notify, recipient.orcpt)) for recipient in request.recipients)
+    wished = ((one.address, wish) for recipients, wish in meant for one in recipients)
     return Asked(request.envid, request.ret, request.message_id, wishes(wished))

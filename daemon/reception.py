@@ -17,6 +17,7 @@ from daemon.payer import Judgement, Payer
 from daemon.peers import Peer
 from filters.address_list import Mailbox
 from filters.mail import Mail
+from gateway import names
 from gateway import numbers as telephone
 from gateway.failure import RefusedError
 from gateway.forwarding import Arrival, check_hops
@@ -49,7 +50,7 @@ class House:
 class _Wanted:
     """A recipient the client was promised: what it stands for, and its number where the sender was known already."""
 
-    what: addresses.Number | addresses.Asked | addresses.Postmaster | addresses.Watched
+    what: addresses.Number | addresses.Named | addresses.Asked | addresses.Postmaster | addresses.Watched
     path: esmtp.Path
     options: esmtp.RcptParameters
     sender: Sender | None = None
@@ -97,14 +98,16 @@ class Reception:
         if not self._each and any(isinstance(one.what, addresses.Postmaster) != postmaster for one in self._wanted):
             # One reply would have to say what became of both.
             raise RefusedError("Mail to the postmaster goes alone: send it to the others by itself", smtp="452 4.5.3")
-        if not isinstance(what, addresses.Number):
+        if not isinstance(what, addresses.Number | addresses.Named):
             self._wanted.append(_Wanted(what, path, options))
             return ""
         # With a null reverse-path, from a relay, or in a notification, only the mail itself may tell whose it is.
         sender = await self._payer.early()
         resolved = await self._resolve(sender, what, path.written, options) if sender is not None else None
         self._wanted.append(_Wanted(what, path, options, sender, resolved))
-        return self._advice(what.text, sender, resolved) if sender is not None and resolved is not None else ""
+        if sender is None or resolved is None or isinstance(what, addresses.Named):
+            return ""
+        return self._advice(what.text, sender, resolved)
 
     def _advice(self, written: str, sender: Sender, resolved: MailRecipient) -> str:
         """What is wrong with a number that was understood all the same."""
@@ -203,7 +206,7 @@ class Reception:
 
     async def _result(self, judgement: Judgement, wanted: _Wanted) -> MailRecipient | str:
         """The recipient, or the reply that refuses it; looked at anew where somebody else pays than was thought."""
-        if not isinstance(wanted.what, addresses.Number):
+        if not isinstance(wanted.what, addresses.Number | addresses.Named):
             return ""
         try:
             if judgement.sender is None:
@@ -218,15 +221,18 @@ class Reception:
             if wanted.resolved is not None and wanted.sender == judgement.sender:
                 return wanted.resolved
             found = await self._resolve(judgement.sender, wanted.what, wanted.path.written, wanted.options)
-            return found if verdict is None else replace(found, once=verdict.replay_keys(found.number))
+            return found if verdict is None else replace(found, once=verdict.replay_keys(_key(found)))
         except RefusedError as refused:
             self._log("a recipient was refused", "recipient_refused", reply=refused.smtp)
             return esmtp.reply(refused.smtp, str(refused))
 
     async def _resolve(
-        self, sender: Sender, number: addresses.Number, written: str, options: esmtp.RcptParameters
+        self, sender: Sender, what: addresses.Number | addresses.Named, written: str, options: esmtp.RcptParameters
     ) -> MailRecipient:
-        read = self._house.numbers(number.text, sender.region or self._house.region)
+        if isinstance(what, addresses.Named):
+            await self._house.door.check_name(sender, what.text)
+            return MailRecipient("", written, options.notify, options.orcpt, named=what.text)
+        read = self._house.numbers(what.text, sender.region or self._house.region)
         await self._house.door.check_recipient(sender, read)
         return MailRecipient(read, written, options.notify, options.orcpt)
 
@@ -253,3 +259,8 @@ class Reception:
 
     def _log(self, words: str, action: str, **facts: str) -> None:
         log.info(words, extra={"action": action, "peer": str(self._peer), **facts})
+
+
+def _key(recipient: MailRecipient) -> str:
+    """What a recipient is known by, however it was written."""
+    return recipient.number or f"name:{names.fold(recipient.named)}"

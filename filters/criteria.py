@@ -9,9 +9,9 @@ from datetime import time, timedelta
 from typing import Any, NoReturn, TypeVar
 
 from filters import destinations, durations, fields, operators, templates
+from filters.comparison import ValueFaultError, check_text, said
 from filters.fields import near
 from filters.filter import Action, Filter, MaxPer, Quiet
-from filters.operators import ValueFaultError, said
 from filters.questions import question
 from filters.tree import All, AnyOf, FilterError, Node, Not, Test
 from filters.verdict import Channel, Json
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 #: Octets of a document, filters in it, levels of a tree, tests in it.
-OCTETS, FILTERS, DEPTH, TESTS = 1_000_000, 10_000, 6, 100
+OCTETS, FILTERS, DEPTH, TESTS = 10_000_000, 10_000, 6, 100
 #: Values of all tests of a filter together, and size of all its patterns: what it may cost to ask it.
 VALUES, PATTERNS = 5000, 10_000
 #: Longest name (characters), actions of a filter, destinations of a channel, parts of a short message.
@@ -162,7 +162,7 @@ def _list(value: Json, path: str, most: int, what: str) -> list[Json]:
 def _string(value: Json, path: str, longest: int) -> str:
     if not isinstance(value, str):
         raise FilterError(path, f"must be a text, not {said(value)}")
-    _checked(lambda: operators.check_text(value, longest), path)
+    _checked(lambda: check_text(value, longest), path)
     return value
 
 

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 from functools import partial
-from operator import eq, ge, gt, le, lt, ne
-from typing import Any
 
 from filters import domains, patterns
-from filters.fields import IMPORTANCE, MEMBERS, PREFIXES, WEEKDAYS, Field, Kind, near
-from filters.folding import fold
+from filters.comparison import Comparison, ValueFaultError, check_text, place_of, said, several, single
+from filters.fields import MEMBERS, PREFIXES, Field, Kind, near
+from filters.folding import fold, fold_piece
+from filters.orders import ordered
 from filters.sight import Takes
 from filters.verdict import Json
 
-#: Longest text of a value (characters), and longest list.
-LONGEST, MOST = 1000, 1000
-
-
-class ValueFaultError(ValueError):
-    """A value an operator cannot use; `index` is which of a list."""
-
-    def __init__(self, problem: str, index: int | None = None) -> None:
-        super().__init__(problem)
-        self.index = index
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """A test's operator with its value: whether something fits it, and for texts which part of a long one did.
-
-    `size` is that of its patterns, in instructions: what they may cost.
-    """
-
-    takes: Takes
-    fits: Callable[[Any], bool]
-    spot: Callable[[str], tuple[int, int] | None] | None = None
-    size: int = 0
+#: Longest text of a value (characters).
+LONGEST = 1000
 
 
 _ORDERED = ("=", "!=", "<", "<=", ">", ">=", "between", "is", "in", "exists")
@@ -57,7 +34,6 @@ OPERATORS: Mapping[Kind, tuple[str, ...]] = {
     "set": ("in", "is", "empty", "exists"),
 }
 _ALL = tuple(dict.fromkeys(op for ops in OPERATORS.values() for op in ops))
-_RELATIONS: Mapping[str, Callable[[Any, Any], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge, "=": eq, "!=": ne}
 #: What people write who know other programs.
 _MEANT = {
     "==": "=",
@@ -93,7 +69,7 @@ def comparison(field: Field, op: str, value: Json, *, accents: bool) -> Comparis
         return _set(field, value)
     if field.kind == "truth":
         return _truth(op, value)
-    return _ordered(field.kind, op, value)
+    return ordered(field.kind, op, value)
 
 
 # Texts
@@ -113,15 +89,31 @@ def _text(op: str, value: Json, *, accents: bool) -> Comparison:
     needles = [fold(one, accents=accents) for one in written]
     for number, needle in enumerate(needles):
         if not needle and op not in ("is", "in"):
-            raise ValueFaultError("nothing is left of it to look for", _index(value, number))
+            raise ValueFaultError("nothing is left of it to look for", place_of(value, number))
     if op == "word":
         return _searches("folded", [partial(patterns.find_word, needle=needle) for needle in needles])
-    if op == "contains":
-        return Comparison("folded", _contains(needles), _spot(needles))
-    if op in ("begins", "ends"):
-        ends = tuple(needles)
-        return Comparison("folded", lambda text: text.startswith(ends) if op == "begins" else text.endswith(ends))
+    if op in ("contains", "begins", "ends"):
+        return _within(op, [_edged(one, accents=accents) for one in written])
     return Comparison("folded", frozenset(needles).__contains__)
+
+
+def _edged(text: str, *, accents: bool) -> str:
+    """The text as it is compared, with one space where it begins or ends with white space: " am " is not in "team"."""
+    return re.sub(r"\s+", " ", fold_piece(text, accents=accents))
+
+
+def _within(op: str, needles: list[str]) -> Comparison:
+    """A text that has one of these at its beginning, at its end, or anywhere; its own ends count as white space."""
+    if op == "contains":
+        fits, spot = _contains(needles), _spot([needle.strip() for needle in needles])
+        if any(needle != needle.strip() for needle in needles):
+            return Comparison("folded", lambda text: fits(f" {text} "), spot)
+        return Comparison("folded", fits, spot)
+    if op == "begins":
+        starts = tuple(needle.lstrip() for needle in needles)
+        return Comparison("folded", lambda text: f"{text} ".startswith(starts))
+    ends = tuple(needle.rstrip() for needle in needles)
+    return Comparison("folded", lambda text: f" {text}".endswith(ends))
 
 
 def _contains(needles: list[str]) -> Callable[[str], bool]:
@@ -142,7 +134,7 @@ def _pattern(make: Callable[[str], patterns.Pattern], written: str, number: int,
     try:
         return make(written)
     except patterns.PatternError as error:
-        raise ValueFaultError(f"RE2 cannot run this pattern: {error}", _index(value, number)) from None
+        raise ValueFaultError(f"RE2 cannot run this pattern: {error}", place_of(value, number)) from None
 
 
 def _patterns(takes: Takes, some: list[patterns.Pattern]) -> Comparison:
@@ -164,7 +156,7 @@ def _under(written: list[str], value: Json) -> Comparison:
     for number, one in enumerate(written):
         wanted.append(domains.canonical(one.strip().lower().lstrip("@.")))
         if not wanted[-1]:
-            raise ValueFaultError(f"{one!r} is no domain: write one such as example.org", _index(value, number))
+            raise ValueFaultError(f"{one!r} is no domain: write one such as example.org", place_of(value, number))
     below = tuple(f".{one}" for one in wanted)
     whole = frozenset(wanted)
 
@@ -175,7 +167,7 @@ def _texts(value: Json, *, blank: bool = False) -> list[str]:
     """The texts of a value: one, or a list of which any counts."""
     found: list[str] = []
     for number, one in enumerate(several(value)):
-        index = _index(value, number)
+        index = place_of(value, number)
         if not isinstance(one, str):
             raise ValueFaultError(f"must be a text, not {said(one)}", index)
         check_text(one, LONGEST, index)
@@ -185,21 +177,13 @@ def _texts(value: Json, *, blank: bool = False) -> list[str]:
     return found
 
 
-def check_text(text: str, longest: int, index: int | None = None) -> None:
-    """`ValueFaultError` where a text is too long, or holds half a surrogate pair or a null."""
-    if len(text) > longest:
-        raise ValueFaultError(f"has {len(text)} characters: {longest} are the most", index)
-    if "\0" in text or re.search("[\ud800-\udfff]", text):
-        raise ValueFaultError("holds a character no text has", index)
-
-
 # Sets
 
 
 def _set(field: Field, value: Json) -> Comparison:
     wanted: set[str] = set()
     for number, one in enumerate(_texts(value)):
-        index = _index(value, number)
+        index = place_of(value, number)
         known, starts = MEMBERS.get(field.name), PREFIXES.get(field.name)
         if known and one.lower() not in known:
             raise ValueFaultError(f"{one!r} is none of {', '.join(known)}{near(one, known)}", index)
@@ -226,163 +210,7 @@ def _truth(op: str, value: Json) -> Comparison:
     wanted = several(value)
     for number, one in enumerate(wanted):
         if not isinstance(one, bool):
-            raise ValueFaultError(f"must be true or false, not {said(one)}", _index(value, number))
+            raise ValueFaultError(f"must be true or false, not {said(one)}", place_of(value, number))
     if op == "!=":
-        return Comparison("value", lambda truth: truth is not _single(value))
+        return Comparison("value", lambda truth: truth is not single(value))
     return Comparison("value", lambda truth: truth in wanted)
-
-
-def _single(value: Json) -> Json:
-    if isinstance(value, list):
-        raise ValueFaultError("must be one value: for none of several, write not around a test with is")
-    return value
-
-
-# What has an order
-
-
-@dataclass(frozen=True, slots=True)
-class _Bound:
-    """Something to compare with: `scale` is what the field's number is divided by before, for whole hours."""
-
-    number: float
-    scale: int = 1
-
-
-def _number(value: Json) -> _Bound:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueFaultError(f"must be a number, not {said(value)}")
-    if abs(value) > 10**15 or math.isnan(value):
-        raise ValueFaultError("is beyond what is counted")
-    return _Bound(value)
-
-
-def _named(names: tuple[str, ...]) -> Callable[[Json], _Bound]:
-    def read(value: Json) -> _Bound:
-        if not isinstance(value, str):
-            raise ValueFaultError(f"must be one of {', '.join(names)}, not {said(value)}")
-        if value.lower() not in names:
-            raise ValueFaultError(f"{value[:60]!r} is none of {', '.join(names)}{near(value[:3], names)}")
-        return _Bound(names.index(value.lower()))
-
-    return read
-
-
-def _hour(value: Json) -> _Bound:
-    """A time of day in minutes; a bare number is a whole hour."""
-    advice = "write a time of day such as 08:30, or a whole hour such as 8"
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 24:
-        return _Bound(value, 60)
-    found = re.fullmatch(r"([0-9]{1,2}):([0-9]{2})", value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueFaultError(f"{value[:60]!r} is no time: {advice}" if isinstance(value, str) else advice)
-    minutes = int(found[1]) * 60 + int(found[2])
-    if int(found[2]) > 59 or minutes > 1440:
-        raise ValueFaultError(f"{value} is no time of a day: {advice}")
-    return _Bound(minutes)
-
-
-def _date(value: Json) -> _Bound:
-    advice = "write a day such as 2026-12-31"
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise ValueFaultError(f"{value[:60]!r} is no day: {advice}" if isinstance(value, str) else advice)
-    try:
-        return _Bound(date.fromisoformat(value).toordinal())
-    except ValueError:
-        raise ValueFaultError(f"there is no day {value}: {advice}") from None
-
-
-def _minutes(shown: str) -> int:
-    return int(shown[:2]) * 60 + int(shown[3:])
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """How an ordered kind reads a test's value and its own; `wraps` where it goes round: after sun comes mon."""
-
-    bound: Callable[[Json], _Bound]
-    place: Callable[[Any], float]
-    wraps: bool = False
-
-
-_ORDERS: Mapping[Kind, _Order] = {
-    "number": _Order(_number, float),
-    "importance": _Order(_named(IMPORTANCE), IMPORTANCE.index),
-    "weekday": _Order(_named(WEEKDAYS), WEEKDAYS.index, wraps=True),
-    "hour": _Order(_hour, _minutes, wraps=True),
-    "date": _Order(_date, lambda shown: date.fromisoformat(shown).toordinal()),
-}
-
-
-def _ordered(kind: Kind, op: str, value: Json) -> Comparison:
-    order = _ORDERS[kind]
-    if op == "between":
-        pairs = value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
-        ranges = [_range(order, pair) for pair in pairs]
-        return Comparison("value", lambda found: any(inside(order.place(found)) for inside in ranges))
-    if op == "!=":
-        _single(value)
-    relation = _RELATIONS.get(op, eq)
-    bounds = []
-    for number, one in enumerate(several(value)):
-        try:
-            bounds.append(order.bound(one))
-        except ValueFaultError as error:
-            raise ValueFaultError(str(error), _index(value, number)) from None
-    return Comparison("value", lambda found: any(_holds(relation, order.place(found), bound) for bound in bounds))
-
-
-def _holds(relation: Callable[[Any, Any], bool], place: float, bound: _Bound) -> bool:
-    return relation(place // bound.scale if bound.scale > 1 else place, bound.number)
-
-
-def _range(order: _Order, pair: Json) -> Callable[[float], bool]:
-    """From the first of a pair on, to before the second; round the clock or the week where the second is earlier."""
-    if not isinstance(pair, list) or len(pair) != 2:
-        raise ValueFaultError("between takes two values, from and to: from is included, to is not")
-    ends = []
-    for number, one in enumerate(pair):
-        try:
-            ends.append(order.bound(one))
-        except ValueFaultError as error:
-            raise ValueFaultError(str(error), number) from None
-    low, high = ends
-    first, last = low.number * low.scale, high.number * high.scale
-    if first == last:
-        raise ValueFaultError("nothing lies between these: from is included, to is not")
-    if first > last and not order.wraps:
-        raise ValueFaultError("from is after to: nothing lies between them")
-    if first < last:
-        return lambda place: first <= place < last
-    return lambda place: place >= first or place < last
-
-
-# Values
-
-
-def several(value: Json) -> list[Json]:
-    """A value as a list, of which any counts."""
-    if not isinstance(value, list):
-        return [value]
-    if not value:
-        raise ValueFaultError("is an empty list, which nothing fits")
-    if len(value) > MOST:
-        raise ValueFaultError(f"has {len(value)} entries: {MOST} are the most")
-    return value
-
-
-def said(value: Json) -> str:
-    """What kind of thing a value is, for people."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f"the text {value[:40]!r}"
-    if isinstance(value, int | float):
-        return f"the number {value:.15g}" if abs(value) < 10**15 else "such a number"
-    return "a list" if isinstance(value, list) else "an object"
-
-
-def _index(value: Json, number: int) -> int | None:
-    return number if isinstance(value, list) else None

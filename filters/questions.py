@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from filters.comparison import Comparison, ValueFaultError, said
 from filters.fields import Field
-from filters.operators import Comparison, ValueFaultError, comparison, said
+from filters.operators import comparison
 from filters.sight import SHOWN, Sight, show, show_around
 from filters.verdict import Json
 

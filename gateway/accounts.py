@@ -141,7 +141,7 @@ def remove(connection: Connection, name: str) -> None:
         select(schema.provision.c.account_id).where(schema.provision.c.account_id == account.id).with_for_update()
     )
     _require_settled(connection, account)
-    segment = schema.segment
+    segment = schema.ever
     messages = select(schema.message.c.id).where(schema.message.c.account_id == account.id)
     segments = select(segment.c.id).where(segment.c.account_id == account.id)
     for table, column, of in (
@@ -154,6 +154,7 @@ def remove(connection: Connection, name: str) -> None:
         connection.execute(delete(table).where(column.in_(of)))
     for owned in (
         schema.segment,
+        schema.past,
         schema.chunk,
         schema.message,
         schema.seen,

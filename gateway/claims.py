@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 
-from gateway import turns
+from gateway import letters, turns
 from gateway.message import Claimed
+from gateway.routing import Route
 from gateway.store import hot, schema
 
 _segment = schema.segment
@@ -32,12 +33,16 @@ MOST = 500
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A wish for segments: at most `limit` of the route's next, for this node."""
+    """A wish for segments: at most `limit` of the route's next, for this node.
+
+    `post` is the route where it carries letters, which are made when they leave.
+    """
 
     route: str
     limit: int
     node: int
     now: datetime
+    post: Route | None = None
 
 
 _NEXT = (
@@ -96,7 +101,7 @@ def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Cla
         rows = sorted(_CLAIM.all(connection, values), key=lambda row: (row.rank, row.id))
         if rows:
             reached[claim.route] = max(reached.get(claim.route, 0), rows[-1].rank)
-        answers.append([_claimed(row, claim.now) for row in rows])
+        answers.append(letters.fill(connection, [_claimed(row, claim.now) for row in rows], claim.post))
     turns.advance(connection, reached)
     return answers
 
@@ -105,7 +110,7 @@ def reread(connection: Connection, claim: Claim) -> list[Claimed]:
     """What a claim got whose COMMIT may or may not have happened: a claim is known by its node, route and instant."""
     ours = (_segment.c.node == claim.node) & (_segment.c.route == claim.route) & (_segment.c.submitted == claim.now)
     rows = connection.execute(select(*_TAKEN).where(SUBMITTING, ours).order_by(_segment.c.rank, _segment.c.id))
-    return [_claimed(row, claim.now) for row in rows]
+    return letters.fill(connection, [_claimed(row, claim.now) for row in rows], claim.post)
 
 
 def _claimed(row: Any, now: datetime) -> Claimed:

@@ -6,6 +6,7 @@ What it returns is what `gateway.intake` stores.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -42,6 +43,12 @@ class LeftOut:
 
     def __str__(self) -> str:
         return f"{self.to} (list {self.via}) was left out: {self.why.rstrip('.')}"
+
+    @classmethod
+    def read(cls, detail: str) -> LeftOut | None:
+        """From what `str` made of it, without its channel; None for anything else."""
+        found = re.fullmatch(r"(.*?) \(list (.*?)\) was left out: (.*)", detail, re.DOTALL)
+        return cls(found[1], found[2], "", found[3]) if found is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +155,10 @@ def prepare(
 
 def route_for(routes: Sequence[routing.Route], channel: Channel, address: str) -> routing.Route:
     """The route this recipient takes; `RefusedError` (550 5.1.2) says why there is none."""
+    route = routing.choose(routes, channel, address)
+    if route is not None:
+        return route
     considered = routing.consider(routes, channel, address)
-    if considered and considered[0].taken:
-        return considered[0].route
     able = [one for one in considered if channel in one.route.channels]
     if not able:
         raise RefusedError(f"no route here carries {channel}, so {address} cannot be reached", smtp="550 5.1.2")
@@ -163,19 +171,27 @@ def route_for(routes: Sequence[routing.Route], channel: Channel, address: str) -
 
 def _storable(request: Request) -> Request:
     """The same request in characters every database can keep: no NUL, no surrogate that stands alone."""
+    said = (request.text, request.subject, request.report_to or "", *[one.name for one in request.recipients])
+    if all(map(_is_plain, said)):
+        return request
     return replace(
         request,
         recipients=tuple(
             one if _kept(one.name) == one.name else replace(one, name=_kept(one.name)) for one in request.recipients
         ),
+        left_out=tuple(replace(one, to=_kept(one.to), why=_kept(one.why)) for one in request.left_out),
         text=_kept(request.text),
         subject=_kept(request.subject),
         report_to=None if request.report_to is None else _kept(request.report_to),
     )
 
 
+def _is_plain(written: str) -> bool:
+    return written.isascii() and "\0" not in written
+
+
 def _kept(written: str) -> str:
-    if written.isascii() and "\0" not in written:
+    if _is_plain(written):
         return written
     return written.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 

@@ -7,6 +7,7 @@ the account's version, by which whoever judges mails knows that its book is old.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from filters import criteria
+from filters import criteria, sieve_export
 from filters.criteria import FilterError
 from gateway import quiet_hours, rulebook
 from gateway.failure import RefusedError
@@ -27,6 +28,8 @@ _filter, _notifying = schema.filters, schema.notifying
 #: The most filters of an account, and the longest name.
 MOST, LONGEST = 10_000, 100
 JSON, SIEVE = "json", "sieve"
+#: How an exported script says what it needs, which must come before everything else (RFC 5228 section 3.2).
+_REQUIRE, _NAME = re.compile(r"require (.*);"), re.compile(r'"([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,30 @@ class Kept:
             return {"name": self.name, "sieve": self.source}
         found: dict[str, Any] = json.loads(self.source)
         return found
+
+
+def as_sieve(kept: Sequence[Kept]) -> str:
+    """Filters as one Sieve script; `RefusedError` names, by its path, what Sieve cannot say."""
+    if len(kept) == 1 and kept[0].kind == SIEVE:
+        return kept[0].source
+    own = next((one for one in kept if one.kind == SIEVE), None)
+    if own is not None:
+        raise RefusedError(f"{own.name} is a Sieve script already, which goes into no other: export it by itself")
+    required: set[str] = set()
+    bodies: list[str] = []
+    for one in kept:
+        try:
+            said = sieve_export.script(criteria.parse(one.document))
+        except FilterError as error:
+            raise RefusedError(f"{one.name}: {error}") from None
+        for line in said.splitlines(keepends=True):
+            needs = _REQUIRE.fullmatch(line.strip())
+            if needs:
+                required.update(_NAME.findall(needs[1]))
+            else:
+                bodies.append(line)
+    names = ", ".join(f'"{name}"' for name in sorted(required))
+    return (f"require [{names}];\n\n" if names else "") + "".join(bodies)
 
 
 def written_out(document: Any) -> str:

@@ -129,8 +129,9 @@ def compose(octets: bytes, domain: str, arrival: Arrival, now: datetime) -> byte
 
 def forget(connection: Connection) -> int:
     """Drop the octets of what has arrived at the postmaster's, or never will; of how many mails."""
-    segment = schema.segment
     ours = select(schema.seen.c.message_id).where(schema.seen.c.account_id == NOBODY)
-    done = segment.c.message_id.in_(ours) & segment.c.finished.is_not(None) & segment.c.payload.is_not(None)
-    count: int = connection.execute(update(segment).where(done).values(payload=None)).rowcount
+    count = 0
+    for segment in (schema.segment, schema.past):
+        done = segment.c.message_id.in_(ours) & segment.c.finished.is_not(None) & segment.c.payload.is_not(None)
+        count += connection.execute(update(segment).where(done).values(payload=None)).rowcount
     return count

@@ -86,7 +86,7 @@ def find(connection: Connection, ids: Iterable[int]) -> Selection:
         some = wanted[start : start + STEP]
         found = set(connection.execute(select(schema.message.c.id).where(schema.message.c.id.in_(some))).scalars())
         messages |= found
-        for table, own in ((schema.delivery, schema.delivery.c.id), (_segment, _segment.c.delivery_id)):
+        for table, own in ((schema.delivery, schema.delivery.c.id), (schema.ever, schema.ever.c.delivery_id)):
             rows = connection.execute(select(table.c.id, table.c.message_id, own).where(table.c.id.in_(some))).all()
             deliveries |= {(row[1], row[2]) for row in rows}
             found |= {row[0] for row in rows}

@@ -241,6 +241,8 @@ def _submit(
     if known is not None:
         if request.content != known.content:
             raise KeyUsedError("this key was used before, for another message", http=409)
+        if request.content is not None:  # whoever is on its lists by now: what was asked is the same
+            return Taken(known.id, seen=True, units=0)
         legs = [leg for leg in legs if (leg.recipient.channel, leg.recipient.address) not in known.identities]
         if not legs:
             return Taken(known.id, seen=True, units=0)
@@ -262,6 +264,7 @@ def _submit(
         filler.add_key(message, key, None)
     if known is None:
         filler.add_message(message, len(legs))
+        filler.add_left_out(message)
         if request.key is not None:
             asked = request.dsn or Asked()
             known = standing[request.account, request.key] = _Standing(message, request.content, set(), asked)
@@ -331,6 +334,14 @@ class Filler:
             leaves = self.draft.due or self.draft.created
             delay = leaves + DELAY_AFTER if Condition.DELAY in told else None
             self.rows.owed.append({"message_id": message, "since": self.draft.created, "delay": delay})
+
+    def add_left_out(self, message: int) -> None:
+        """Note who of a list gets nothing, for the timeline, and for the report to its sender."""
+        request = self.draft.request
+        event = {"message_id": message, "segment_id": None, "at": self.draft.created, "what": "failed"}
+        self.rows.event += [{**event, "detail": str(one)} for one in request.left_out]
+        if request.left_out and request.report_to is not None and not request.automatic:
+            self.rows.owed.append({"message_id": message, "since": self.draft.created, "delay": None})
 
     def add_key(self, message: int, key: bytes, content: bytes | None) -> None:
         """Remember what must not be taken twice (invariant I3)."""

@@ -120,7 +120,7 @@ def _refuse_loops(connection: Connection, account: int, number: int, children: C
     """`RefusedError` shows the way round where one of these lists contains this one."""
     if not children:
         return
-    graph = _graph(connection, account)
+    graph = graph_of(connection, account)
     names_by_id = {one.id: one.name for one in everything(connection, account)}
     for child in children:
         way = way_to(graph, child, number)
@@ -149,7 +149,7 @@ def way_to(graph: dict[int, list[int]], start: int, goal: int) -> list[int] | No
     return None
 
 
-def _graph(connection: Connection, account: int) -> dict[int, list[int]]:
+def graph_of(connection: Connection, account: int) -> dict[int, list[int]]:
     """Which lists of an account stand in which, in the order of their places."""
     statement = (
         select(_member.c.list_id, _member.c.child_id)
@@ -233,7 +233,7 @@ def reach(graph: dict[int, list[int]], start: int) -> list[int]:
 
 def evaluate(connection: Connection, account: int, number: int) -> Iterator[Leaf]:
     """Everybody on a list and on the lists within it; whoever stands in several comes once."""
-    within = reach(_graph(connection, account), number)
+    within = reach(graph_of(connection, account), number)
     called = {one.id: one.name for one in everything(connection, account)}
     met: set[str] = set()
     for holder in within:

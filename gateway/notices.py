@@ -23,6 +23,7 @@ from filters.sieve import Script
 from filters.sight import Sight
 from filters.verdict import Decided, Verdict
 from gateway import duplicates, identity, pacing, standing, telling, unpaid
+from gateway.accounts import Account
 from gateway.circumstances import Circumstances
 from gateway.duplicates import Memory, Seen
 from gateway.pacing import Pace, Ruling, State
@@ -118,14 +119,16 @@ def judge(
     judged = Judged(book.account, book.version, identity.of_mail(mail))
     if not book or mail.our_mark:  # what we wrote ourselves must not make us write again
         return judged
-    found, memories, stopped = _ask(book, Sight(mail, context(arrived, around, now), arrived.octets), seen)
+    found, memories, stopped = _ask(
+        book, around.account, Sight(mail, context(arrived, around, now), arrived.octets), seen
+    )
     if book.new_mail and not found and not stopped:
         found = [_new_mail(mail)]
     sender, subject = _from(mail) if found else ("", "")
     return replace(judged, sender=sender, subject=subject, found=tuple(found), remember=tuple(memories))
 
 
-def _ask(book: Book, sight: Sight, seen: Seen) -> tuple[list[Found], list[Memory], bool]:
+def _ask(book: Book, account: Account, sight: Sight, seen: Seen) -> tuple[list[Found], list[Memory], bool]:
     """Every filter in its order, up to the one that stops: those that want something said, what scripts remember."""
     found: list[Found] = []
     memories: list[Memory] = []
@@ -140,7 +143,7 @@ def _ask(book: Book, sight: Sight, seen: Seen) -> tuple[list[Found], list[Memory
         else:
             verdict = entry.rule.judge(sight)
         if verdict.actions:
-            found.append(Found(entry.pace, verdict))
+            found.append(Found(entry.pace, telling.bounded(verdict, account)))
         if verdict.stopped:
             return found, memories, True
     return found, memories, False
@@ -310,32 +313,30 @@ def _decide(
         for each in one.found
         if (one.account, one.mail, each.pace.filter) not in known and not (each.pace.filter == NEW_MAIL and told)
     ]
-    own, echoes = _own(found)
-    paces = [each.pace for each in own]
-    standing.know_limited(connection, desk, paces)
-    for each, ruling in zip(own, pacing.arrive(desk.standing, desk.limits, paces, now), strict=True):
-        new = _New(each, ruling)
-        if ruling.state is State.SENT:
-            new.says = telling.by_itself(connection, desk.account, each.verdict.actions, house, now)
-        desk.look_at(ruling.due)
-        made.new.append(new)
-    for each, first in echoes:
-        made.new.append(replace(made.new[first], found=each))
-    known.update((one.account, one.mail, each.pace.filter) for each in found)
-
-
-def _own(found: Sequence[Found]) -> tuple[list[Found], list[tuple[Found, int]]]:
-    """Filters that have something of their own to say, and those that only say again what another (by its place) said."""
-    own: list[Found] = []
-    echoes: list[tuple[Found, int]] = []
+    standing.know_limited(connection, desk, [each.pace for each in found])
+    coming = pacing.Coming(desk.standing, desk.limits, now)
+    first: dict[Decided, _New] = {}
     for each in found:
-        words = set(each.verdict.actions)
-        first = next((n for n, other in enumerate(own) if words <= set(other.verdict.actions)), None)
-        if first is None:
-            own.append(each)
-        else:
-            echoes.append((each, first))
-    return own, echoes
+        words = each.verdict.actions
+        said = first.get(words[0])
+        if said is not None and all(word in first for word in words):
+            made.new.append(_New(each, said.ruling, said.says))  # it only says again what another says
+            continue
+        new = _New(each, coming.rule(each.pace))
+        made.new.append(new)
+        if new.ruling.state is State.DROPPED:
+            continue
+        first.update((word, new) for word in words if word not in first)
+        if new.ruling.state is State.SENT:
+            new.says = telling.by_itself(connection, desk.account, words, house, now)
+    if any(new.ruling.state is State.GATHERED for new in made.new):
+        due = coming.gather()
+        for new in made.new:
+            if new.ruling.state is State.GATHERED:
+                new.ruling = replace(new.ruling, due=due)
+    for new in made.new:
+        desk.look_at(new.ruling.due)
+    known.update((one.account, one.mail, each.pace.filter) for each in found)
 
 
 def settled(say: Telling, now: datetime) -> Ruling:

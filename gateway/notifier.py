@@ -14,6 +14,7 @@ from filters.context import Source
 from filters.verdict import Need
 from gateway import circumstances, duplicates, notices, verbs
 from gateway.circumstances import Circumstances
+from gateway.looking import Shared
 from gateway.notices import Arrived, ChangedError, Judged, Noted
 from gateway.reports import Office
 from gateway.rulebook import Book, Rows, Rulebooks
@@ -53,6 +54,7 @@ class Notifier:
         self._taken = taken
         self._now = now
         self._books = Rulebooks()
+        self._looks = Shared(store, self._books.look)
         self._known: dict[int, tuple[float, int, Circumstances | None]] = {}
 
     async def take(self, arrived: Sequence[Arrived], also: Callable[[Connection], None] | None = None) -> list[Noted]:
@@ -88,7 +90,7 @@ class Notifier:
         return frozenset(found)
 
     async def _book(self, account: int) -> Book:
-        return await self._open(await self._store.read(lambda connection: self._books.look(connection, account)))
+        return await self._open(await self._looks.ask(account))
 
     async def _open(self, rows: Rows) -> Book:
         if rows.filters is not None and len(rows.filters) > _MANY:

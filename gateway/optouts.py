@@ -78,6 +78,11 @@ def listed(connection: Connection, account: int | None = None) -> list[OptOut]:
     return [OptOut(row.owner, row.address, row.reason, row.at) for row in rows]
 
 
+def anybody(connection: Connection) -> bool:
+    """Whether anybody has opted out of anything."""
+    return connection.execute(select(_optout.c.account_id).limit(1)).first() is not None
+
+
 def among(connection: Connection, account: int, addresses: Collection[str]) -> dict[str, str]:
     """Those of these addresses that get nothing, each as `key_of` has it, with why in one sentence."""
     if not addresses or connection.execute(_ANY, {"account": account}).first() is None:

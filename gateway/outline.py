@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from gateway.message import State, delivery_state
 from gateway.store import schema
 
-_message, _delivery, _segment, _chunk = schema.message, schema.delivery, schema.segment, schema.chunk
+_message, _delivery, _segment, _chunk = schema.message, schema.delivery, schema.ever, schema.chunk
 
 
 def states(connection: Connection, messages: Sequence[int]) -> dict[int, State]:
@@ -43,7 +43,7 @@ def standing(connection: Connection, message: int, *, inline: int) -> Standing:
     units: int = 0
     for table in (_segment, _chunk):
         asked = select(func.coalesce(func.sum(table.c.units), 0)).where(table.c.message_id == message)
-        units += connection.execute(asked).scalar_one()
+        units += int(connection.execute(asked).scalar_one())  # PostgreSQL adds up to a numeric
     if recipients > inline:
         return Standing(recipients, units, None)
     counted = (

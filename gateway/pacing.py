@@ -8,7 +8,7 @@ that no change of clocks makes either longer; quiet hours go by the clock on the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -170,16 +170,32 @@ class Release:
 
 def arrive(standing: Standing, limits: Limits, paces: Sequence[Pace], now: datetime) -> list[Ruling]:
     """What becomes of the notices that one mail has made, in their order."""
-    last = standing.spoken.latest(ACCOUNT)
-    soon = standing.burst is not None or (last is not None and now - last < GAP)
-    rulings = [_rule(standing, limits, pace, now, soon=soon) for pace in paces]
-    if any(one.state is State.GATHERED for one in rulings):
-        burst = standing.burst
-        standing.burst = burst = burst.joined(now) if burst is not None else Burst(now, now)
-        rulings = [
-            Ruling(State.GATHERED, burst.due, one.why) if one.state is State.GATHERED else one for one in rulings
-        ]
-    return rulings
+    coming = Coming(standing, limits, now)
+    rulings = [coming.rule(pace) for pace in paces]
+    due = coming.gather() if any(one.state is State.GATHERED for one in rulings) else None
+    return [replace(one, due=due) if one.state is State.GATHERED else one for one in rulings]
+
+
+class Coming:
+    """One mail, whose notices are ruled one after the other; they do not keep each other waiting."""
+
+    def __init__(self, standing: Standing, limits: Limits, now: datetime) -> None:
+        self._standing = standing
+        self._limits = limits
+        self._now = now
+        last = standing.spoken.latest(ACCOUNT)
+        self._soon = standing.burst is not None or (last is not None and now - last < GAP)
+
+    def rule(self, pace: Pace) -> Ruling:
+        """What becomes of one notice; if it is gathered, `gather` says until when."""
+        return _rule(self._standing, self._limits, pace, self._now, soon=self._soon)
+
+    def gather(self) -> datetime:
+        """The mail is one more of those that come in quick succession; when they are looked at."""
+        burst = self._standing.burst
+        joined = burst.joined(self._now) if burst is not None else Burst(self._now, self._now)
+        self._standing.burst = joined
+        return joined.due
 
 
 def _rule(standing: Standing, limits: Limits, pace: Pace, now: datetime, *, soon: bool) -> Ruling:

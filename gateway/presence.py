@@ -22,8 +22,8 @@ from gateway.store import schema
 from gateway.store.identifiers import Identifiers
 
 #: How often a node says that it lives, in seconds, and after how long a silent one is taken for dead.
-BEAT = 2.0
-LEASE = 8.0
+BEAT = 1.5
+LEASE = 7.0
 
 _node, _component, _segment, _slot = schema.node, schema.component, schema.segment, schema.slot
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, literal_column, select, tuple_, update
+from sqlalchemy import Connection, bindparam, insert, literal_column, select, update
 
-from gateway import settlement
+from gateway import history, settlement
 from gateway.claims import SUBMITTING, UNKNOWN
 from gateway.message import State, may_become
-from gateway.peer_ids import fold, folded_forms
+from gateway.peer_ids import Habit, fold, folded_forms, habit, meant
 from gateway.store import hot, schema
 from gateway.transports.base import Incoming, Outcome, Receipt, ReceiptState, Result
 
@@ -47,13 +47,11 @@ class Receive:
 _COLUMNS = (*settlement.COLUMNS, _segment.c.address, _segment.c.peer_id, _segment.c.peer_key)
 _CANDIDATES = hot.Statement(
     select(*_COLUMNS)
-    .where(
-        _segment.c.peer_key.is_not(None),
-        tuple_(_segment.c.route, _segment.c.peer_key).in_(bindparam("keys", expanding=True)),
-    )
+    .where(_segment.c.peer_key.is_not(None), _segment.c.peer_key.in_(bindparam("keys", expanding=True)))
     .order_by(_segment.c.id)
     .with_for_update()
 )
+_BACK = hot.Statement(select(*_COLUMNS).where(_segment.c.id.in_(bindparam("ids", expanding=True))).with_for_update())
 _UNKNOWN = hot.Statement(
     select(*_COLUMNS)
     .where(UNKNOWN, _segment.c.address.in_(bindparam("addresses", expanding=True)))
@@ -64,7 +62,25 @@ _UNKNOWN = hot.Statement(
 _IN_FLIGHT = hot.Statement(
     select(*_COLUMNS).where(SUBMITTING, _segment.c.address.in_(bindparam("addresses", expanding=True)))
 )
-_ANY_ORPHAN = hot.Statement(select(_receipt.c.peer_key).where(_receipt.c.segment_id.is_(None)).limit(literal_column("1")))
+#: The ids a route was lately answered, and those its receipts lately told: what they show of its habit.
+_ANSWERED = (
+    select(_segment.c.peer_id)
+    .where(_segment.c.route == bindparam("on_route"), _segment.c.peer_key.is_not(None))
+    .order_by(_segment.c.id.desc())
+    .limit(50)
+)
+_TOLD = (
+    select(_receipt.c.peer_id)
+    .where(_receipt.c.route == bindparam("on_route"), _receipt.c.peer_id != "")
+    .order_by(_receipt.c.id.desc())
+    .limit(50)
+)
+_ANY_ORPHAN = hot.Statement(
+    select(_receipt.c.peer_key)
+    .where(_receipt.c.segment_id.is_(None))
+    .order_by(_receipt.c.peer_key)  # the partial index's order
+    .limit(literal_column("1"))
+)
 _ORPHANS = hot.Statement(
     select(_receipt)
     .where(_receipt.c.segment_id.is_(None), _receipt.c.peer_key.in_(bindparam("keys", expanding=True)))
@@ -81,8 +97,7 @@ def receive_many(connection: Connection, receives: Sequence[Receive]) -> list[in
     A final state stays: a later receipt that says otherwise is kept with the segment and changes nothing.
     """
     book = settlement.Book(max(receive.now for receive in receives))
-    known = _candidates(connection, ((receive.receipt.route, receive.receipt.id) for receive in receives))
-    found = [_match(known, receive.receipt.route, receive.receipt.id, receive.receipt.to, book) for receive in receives]
+    found = _by_id(connection, receives, book)
     lost = _unknown(connection, [one.receipt for one, row in zip(receives, found, strict=True) if row is None])
     rows: list[dict[str, Any]] = []
     for n, receive in enumerate(receives):
@@ -123,26 +138,78 @@ def adopt_orphans(connection: Connection, outcomes: Iterable[Outcome], now: date
 # By the id -----------------------------------------------------------------------------------------------------------
 
 
-def _candidates(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
+class _Known(dict[tuple[str, str], list[Any]]):
+    """Segments by their route and the folded id they were accepted under; and the routes' habits, where those tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.habits: dict[str, Habit | None] = {}
+
+
+def _by_id(connection: Connection, receives: Sequence[Receive], book: settlement.Book) -> list[Any | None]:
+    """The segment each of these receipts means, from the queue's table; else from the past.
+
+    One of the past that the receipt would change comes back for it, to change as all others do.
+    """
+    known = _candidates(connection, ((one.receipt.route, one.receipt.id) for one in receives))
+    found = [_match(known, one.receipt.route, one.receipt.id, one.receipt.to, book) for one in receives]
+    missing = [n for n, row in enumerate(found) if row is None and receives[n].receipt.id]
+    if missing:
+        keys = {form for n in missing for form in folded_forms(receives[n].receipt.id)}
+        past: dict[tuple[str, str], list[Any]] = {}
+        for row in history.by_peer_key(connection, sorted(keys)):
+            past.setdefault((row.route, row.peer_key), []).append(row)
+        for n in missing:
+            receipt = receives[n].receipt
+            found[n] = _match(past, receipt.route, receipt.id, receipt.to, book)
+        changing = {
+            row.id
+            for n in missing
+            if (row := found[n]) is not None and _after(State(row.state), receives[n].receipt) is not None
+        }
+        if changing:
+            history.bring_back(connection, changing)
+            back = {row.id: row for row in _BACK.all(connection, {"ids": sorted(changing)})}
+            found = [row if row is None else back.get(row.id, row) for row in found]
+    return found
+
+
+def _candidates(connection: Connection, wanted: Iterable[tuple[str, str]]) -> _Known:
     pairs = {(route, written) for route, written in wanted if written}
-    known: dict[tuple[str, str], list[Any]] = {}
+    known = _Known()
     if pairs:
-        keys = sorted({(route, form) for route, written in pairs for form in folded_forms(written)})
+        keys = sorted({form for _, written in pairs for form in folded_forms(written)})
         for row in _CANDIDATES.all(connection, {"keys": keys}):
             known.setdefault((row.route, row.peer_key), []).append(row)
+    for route in sorted({route for route, written in pairs if _is_ambiguous(known, route, written)}):
+        answered = connection.execute(_ANSWERED, {"on_route": route}).scalars().all()
+        known.habits[route] = habit(answered, connection.execute(_TOLD, {"on_route": route}).scalars().all())
     return known
+
+
+def _is_ambiguous(known: _Known, route: str, written: str) -> bool:
+    """Whether an id, read in its different forms, means different segments to one number."""
+    numbers = [{row.address for row in known.get((route, form), ())} for form in folded_forms(written)]
+    return sum(map(len, numbers)) > len(set().union(*numbers))
 
 
 def _match(
     known: Mapping[tuple[str, str], Sequence[Any]], route: str, written: str, number: str, book: settlement.Book
 ) -> Any | None:
-    """The segment meant: the same number, the id as it was written before any other form of it, and rather one that
-    still waits for its receipt than one that has it."""
+    """The segment meant: the same number, the id as its centre's habit has it, or as it was written, before any other
+    form of it, and rather one that still waits for its receipt than one that has it."""
     if not written:
         return None
     rows = [row for form in folded_forms(written) for row in known.get((route, form), ())]
     same = [row for row in rows if not number or same_number(row.address, number)]
-    same.sort(key=lambda row: (row.peer_id != written, row.state != State.ACCEPTED or row.id in book.changes))
+    by = known.habits.get(route) if isinstance(known, _Known) else None
+    likely = meant(written, by)
+
+    def order(row: Any) -> tuple[bool, bool, bool]:
+        waits = row.state == State.ACCEPTED and row.id not in book.changes
+        return by is not None and row.peer_key != likely, row.peer_id != written, not waits
+
+    same.sort(key=order)
     return same[0] if same else None
 
 
@@ -201,12 +268,18 @@ def submitted_about(written: str, at: datetime) -> bool:
     return False
 
 
-def _move(row: Any, receipt: Receipt, book: settlement.Book) -> None:
-    before = State(row.state)
+def _after(before: State, receipt: Receipt) -> State | None:
+    """What the receipt makes of a segment in this state; None where it changes nothing."""
     after = MEANS.get(receipt.state)
     if after is None and before == State.UNKNOWN:
         after = State.ACCEPTED  # it speaks of what it has
-    if after is None or row.id in book.changes or not may_become(before, after):
+    return after if after is not None and may_become(before, after) else None
+
+
+def _move(row: Any, receipt: Receipt, book: settlement.Book) -> None:
+    before = State(row.state)
+    after = _after(before, receipt)
+    if after is None or row.id in book.changes:
         return
     if before == State.UNKNOWN:
         book.event(row, "accepted", "the answer was lost; a receipt tells that the SMS centre has it")

@@ -28,7 +28,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway import own_mail, routing
+from gateway import names, own_mail, routing
+from gateway.draft import LeftOut
 from gateway.dsn import Asked, Condition
 from gateway.message import OPEN, PAID, RETURNED, Channel, Origin, State, delivery_state
 from gateway.report_mail import About, Fate, Told, compose
@@ -46,6 +47,8 @@ _MOVING = or_(
 )
 #: ESME_RINVDSTADR (SMPP 3.4 section 5.1.3): the operator knows no such number.
 _NO_SUCH_NUMBER = 0x0B
+#: How many of a list that were left out one report names.
+_MOST_NAMED = 200
 _WAITS = "its turn has not come yet, or the operator cannot be reached"
 
 
@@ -208,16 +211,44 @@ def _about(connection: Connection, row: Any, *, delay: bool) -> About:
         elif state in PAID and not one.told and asked.wants(one.address, Condition.SUCCESS):
             # "Message relayed to non-compliant mailer" (RFC 3886 section 3.3.4): nobody tells more by mail.
             told.append(Told(*to, Fate.RELAYED, "2.1.9"))
+    left_out = [] if delay else _left_out(connection, row.id)
+    told += left_out[:_MOST_NAMED]
+    recipients = row.recipients + len(left_out[:_MOST_NAMED])
     return About(
-        row.id, row.report_to, row.created, row.subject, row.text, row.recipients, asked, tuple(told), tuple(uncertain)
+        row.id, row.report_to, row.created, row.subject, row.text, recipients, asked, tuple(told), tuple(uncertain)
     )
+
+
+def _left_out(connection: Connection, message: int) -> list[Told]:
+    """Members of lists that get nothing, unless their sender was told already."""
+    event = schema.event
+    ours = (event.c.message_id == message) & event.c.segment_id.is_(None)
+    told = select(event.c.id).where(ours, event.c.what == "reported", event.c.detail.startswith("the failure"))
+    if connection.execute(told).first() is not None:
+        return []
+    lines = connection.execute(select(event.c.detail).where(ours, event.c.what == "failed").order_by(event.c.id))
+    found = (LeftOut.read(detail) for detail in lines.scalars())
+    return [
+        Told(
+            0,
+            Channel.SMS,
+            names.fold(one.via).replace(" ", "."),
+            f"{one.to} (list {one.via})",
+            Fate.FAILED,
+            "5.1.1",
+            one.why,
+        )
+        for one in found
+        if one is not None
+    ]
 
 
 def _segments(connection: Connection, message: int) -> dict[int, list[Any]]:
     """The segments of a message by delivery."""
-    columns = (_segment.c.id, _segment.c.delivery_id, _segment.c.state, _segment.c.expires)
+    ever = schema.ever
+    columns = (ever.c.id, ever.c.delivery_id, ever.c.state, ever.c.expires)
     found: dict[int, list[Any]] = {}
-    for row in connection.execute(select(*columns).where(_segment.c.message_id == message).order_by(_segment.c.id)):
+    for row in connection.execute(select(*columns).where(ever.c.message_id == message).order_by(ever.c.id)):
         found.setdefault(row.delivery_id, []).append(row)
     return found
 
@@ -242,11 +273,11 @@ def _reasons(connection: Connection, message: int, segments: Mapping[int, Iterab
 
 def _last_tries(connection: Connection, message: int) -> dict[int, tuple[str, str]]:
     """Of deliveries that were not reached: what their last attempt came to, and the operator's code for it."""
-    attempt = schema.attempt
+    attempt, ever = schema.attempt, schema.ever
     statement = (
-        select(_segment.c.delivery_id, attempt.c.detail, attempt.c.code)
-        .join(attempt, attempt.c.segment_id == _segment.c.id)
-        .where(_segment.c.message_id == message, _segment.c.state.not_in([state.value for state in PAID]))
+        select(ever.c.delivery_id, attempt.c.detail, attempt.c.code)
+        .join(attempt, attempt.c.segment_id == ever.c.id)
+        .where(ever.c.message_id == message, ever.c.state.not_in([state.value for state in PAID]))
         .order_by(attempt.c.at, attempt.c.segment_id, attempt.c.n)
     )
     rows = connection.execute(statement)

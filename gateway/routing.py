@@ -1,9 +1,18 @@
-"""Routes: the configured ways out, and which one a number takes."""
+"""Routes: the configured ways out, and which one a number takes.
+
+The longest prefix wins. Among routes of equal prefixes those that are well go before those whose link has been down for
+a while, and of these each takes its share of the numbers, in proportion to its weight. Which number takes which route
+is decided by the two names alone (weighted rendezvous hashing): a number keeps its route, and so its sender, from one
+message to the next; a route that comes or goes moves only its own share. A route of weight 0 takes only what no other
+takes.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from gateway.message import Channel
@@ -17,6 +26,8 @@ class Route:
     `rate` is segments a second over all connections, None for no limit. `price` is units a segment, `prices` the same
     by prefix, longest first. `status` overrides what a command_status means (`{0x45: "transient"}`).
     `numeric_sender` is tried once where the operator refuses `sender`; empty for none.
+
+    `ailing` is no configuration: why it is rather not taken now (`gateway.health`), empty while it is well.
     """
 
     name: str
@@ -49,8 +60,10 @@ class Route:
     validity: timedelta = timedelta(days=1)
     enquire_link: float = 30.0
     response_timeout: float = 30.0
+    inactivity: float | None = None
     status: Mapping[int, str] = field(default_factory=dict)
     protocol_id: int = 0
+    ailing: str = field(default="", compare=False)
 
     @property
     def cutting(self) -> str:
@@ -72,58 +85,104 @@ class Considered:
     why: str
 
 
-def consider(routes: Sequence[Route], channel: Channel, number: str) -> list[Considered]:
-    """Every route with what speaks for or against it; the one taken first, if there is one.
+def with_health(routes: Sequence[Route], ailing: Mapping[str, str]) -> list[Route]:
+    """The same routes, each with why it is rather not taken now."""
+    if not ailing and not any(route.ailing for route in routes):
+        return list(routes)
+    return [replace(route, ailing=ailing.get(route.name, "")) for route in routes]
 
-    The longest prefix wins; among equal ones the greater weight, then the order of the configuration.
-    """
+
+def consider(routes: Sequence[Route], channel: Channel, number: str) -> list[Considered]:
+    """Every route with what speaks for or against it; the one taken first, if there is one, then the next best."""
     candidates, refused = _weigh(routes, channel, number)
-    taken = [
-        Considered(
-            route,
-            index == 0,
-            (f"its prefix {prefix} is the longest that fits" if prefix else f"it carries {channel}")
-            if index == 0
-            else f"{candidates[0][3].name} comes first, by its prefix, its weight or its place",
-        )
-        for index, (_, _, _, route, prefix) in enumerate(candidates)
-    ]
+    if not candidates:
+        return refused
+    first = candidates[0]
+    taken = [Considered(first.route, True, _why_taken(candidates))]
+    taken += [Considered(other.route, False, _why_not(first, other)) for other in candidates[1:]]
     return taken + refused
 
 
 def able(routes: Sequence[Route], channel: Channel, number: str) -> list[Route]:
     """Every route that takes this number, the one to take first."""
-    return [candidate[3] for candidate in _weigh(routes, channel, number)[0]]
+    return [candidate.route for candidate in _weigh(routes, channel, number)[0]]
 
 
 def choose(routes: Sequence[Route], channel: Channel, number: str) -> Route | None:
     """The route this number takes, or None."""
-    considered = consider(routes, channel, number)
-    return considered[0].route if considered and considered[0].taken else None
+    candidates, _ = _weigh(routes, channel, number)
+    return candidates[0].route if candidates else None
 
 
-def _weigh(
-    routes: Sequence[Route], channel: Channel, number: str
-) -> tuple[list[tuple[int, int, int, Route, str]], list[Considered]]:
-    """The candidates in their order, each with its prefix; and those that are none, with the reason."""
-    candidates: list[tuple[int, int, int, Route, str]] = []
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A route that could take a number, by which of its prefixes (empty for mailboxes, which have none)."""
+
+    route: Route
+    prefix: str
+
+
+def _weigh(routes: Sequence[Route], channel: Channel, number: str) -> tuple[list[_Candidate], list[Considered]]:
+    """The candidates in their order; and those that are none, with the reason."""
+    candidates: list[_Candidate] = []
     refused: list[Considered] = []
-    for place, route in enumerate(routes):
-        if channel not in route.channels:
-            refused.append(Considered(route, False, f"it does not carry {channel}"))
-            continue
-        # Prefixes are of numbers; a mailbox has none.
-        numbered = channel is not Channel.EMAIL
-        excluded = _longest(route.not_prefixes, number) if numbered else None
-        prefix = _longest(route.prefixes, number) if numbered else ""
-        if prefix is None:
-            refused.append(Considered(route, False, f"none of its prefixes ({', '.join(route.prefixes)}) fits"))
-        elif excluded is not None and len(excluded) >= len(prefix):
-            refused.append(Considered(route, False, f"it refuses numbers beginning with {excluded}"))
+    for route in routes:
+        prefix, against = _judge(route, channel, number)
+        if against:
+            refused.append(Considered(route, False, against))
         else:
-            candidates.append((-len(prefix), -route.weight, place, route, prefix))
-    candidates.sort(key=lambda candidate: candidate[:3])
+            candidates.append(_Candidate(route, prefix))
+    if len(candidates) > 1:  # the usual case, one route, is not hashed for
+        candidates.sort(key=lambda one: (-len(one.prefix), bool(one.route.ailing), -_share(one.route, number)))
     return candidates, refused
+
+
+def _judge(route: Route, channel: Channel, number: str) -> tuple[str, str]:
+    """The prefix by which a route takes a number; and, where it does not, why."""
+    if channel not in route.channels:
+        return "", f"it does not carry {channel}"
+    if route.transport == "smpp" and route.bind == "receiver":
+        return "", "it only receives (bind = receiver)"
+    if channel is Channel.EMAIL:  # prefixes are of numbers; a mailbox has none
+        return "", ""
+    excluded = _longest(route.not_prefixes, number)
+    prefix = _longest(route.prefixes, number)
+    if prefix is None:
+        return "", f"none of its prefixes ({', '.join(route.prefixes)}) fits"
+    if excluded is not None and len(excluded) >= len(prefix):
+        return "", f"it refuses numbers beginning with {excluded}"
+    return prefix, ""
+
+
+def _share(route: Route, number: str) -> float:
+    """How strongly a route claims a number: the greatest claim is each route's in proportion to its weight."""
+    if route.weight <= 0:
+        return 0.0
+    digest = hashlib.blake2b(f"{route.name}\0{number}".encode(), digest_size=8).digest()
+    return -route.weight / math.log((int.from_bytes(digest, "big") + 0.5) / 2.0**64)
+
+
+def _why_taken(candidates: Sequence[_Candidate]) -> str:
+    first = candidates[0]
+    why = f"its prefix {first.prefix} is the longest that fits" if first.prefix else f"it carries {Channel.EMAIL}"
+    equal = [other for other in candidates[1:] if len(other.prefix) == len(first.prefix)]
+    if first.route.ailing:
+        why += f", though it has long been down ({first.route.ailing})"
+    elif any(not other.route.ailing for other in equal):
+        why += "; of the routes with an equal one, this number falls to its share"
+    return why
+
+
+def _why_not(first: _Candidate, other: _Candidate) -> str:
+    name = first.route.name
+    if len(other.prefix) < len(first.prefix):
+        return f"{name} has a longer prefix, {first.prefix}"
+    if other.route.ailing and not first.route.ailing:
+        return f"it has long been down ({other.route.ailing}), and {name} is up"
+    if other.route.weight <= 0 < first.route.weight:
+        return f"its weight is 0: it takes only what no other route takes, and {name} does"
+    shares = f"by their weights, {first.route.weight} to {other.route.weight}"
+    return f"its prefix is as long as that of {name}; {shares}, this number falls to {name}"
 
 
 def _longest(prefixes: Sequence[str], number: str) -> str | None:

@@ -19,7 +19,7 @@ from gateway.instants import write, write_or_none
 from gateway.message import PRECEDENCE, State, delivery_state
 from gateway.store import schema
 
-_message, _delivery, _segment, _chunk = schema.message, schema.delivery, schema.segment, schema.chunk
+_message, _delivery, _segment, _chunk = schema.message, schema.delivery, schema.ever, schema.chunk
 
 #: The most messages one page looks at, and the most recipients it has, but for a message that has more by itself.
 PAGE = 200
@@ -44,9 +44,19 @@ class Page:
 
 
 def page(
-    connection: Connection, wanted: Wanted, *, before: int | None = None, limit: int = PAGE, inline: int | None = None
+    connection: Connection,
+    wanted: Wanted,
+    *,
+    before: int | None = None,
+    limit: int = PAGE,
+    inline: int | None = None,
+    recipients: int | None = None,
 ) -> Page:
-    """A page of messages, newest first, each with its deliveries; above `inline` recipients with none of them."""
+    """A page of messages, newest first, each with its deliveries; above `inline` recipients with none of them.
+
+    It has `limit` messages and `recipients` recipients at most (None: `PAGE_RECIPIENTS`), but for a message that has
+    more by itself.
+    """
     statement = (
         select(_message, schema.account.c.name.label("account"))
         .join(schema.account, schema.account.c.id == _message.c.account_id, isouter=True)
@@ -56,7 +66,7 @@ def page(
     for condition in _conditions(wanted, before):
         statement = statement.where(condition)
     found = connection.execute(statement).all()
-    rows = list(_within(found, inline))
+    rows = list(_within(found, inline, recipients or PAGE_RECIPIENTS))
     more = len(rows) < len(found) or len(found) == limit
     return Page(_documents(connection, rows, inline), rows[-1].id if more and rows else None)
 
@@ -85,14 +95,14 @@ def _has_delivery_in(state: State) -> ColumnElement[bool]:
     return has
 
 
-def _within(rows: Iterable[Any], inline: int | None) -> Iterator[Any]:
+def _within(rows: Iterable[Any], inline: int | None, most: int) -> Iterator[Any]:
     """The first rows that together have no more recipients than a page may."""
-    recipients = 0
+    count = 0
     for row in rows:
         shown = 0 if inline is not None and row.recipients > inline else row.recipients
-        if recipients and recipients + shown > PAGE_RECIPIENTS:
+        if count and count + shown > most:
             return
-        recipients += shown
+        count += shown
         yield row
 
 

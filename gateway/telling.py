@@ -6,12 +6,12 @@ Who cannot be reached does not keep it from the others; what was wrong is noted 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from filters.verdict import Decided
+from filters.verdict import Decided, Verdict
 from gateway import addressing, intake, text
 from gateway import quote as quoting
 from gateway.accounts import Account
@@ -26,6 +26,8 @@ from gateway.store.identifiers import Identifiers
 
 #: A subject says no more than this (characters).
 _SUBJECT = 200
+#: A text of so many characters fits any SMS, and an e-mail or a fax holds no more than this.
+_SMS, _TEXT = 70, 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,21 @@ def shorten(account: Account, said: str, parts: int | None = None) -> str:
     """A text cut to as many parts as it may take, and the account allows."""
     most = min(parts or account.max_parts, account.max_parts)
     return text.fit(said, most, transliterate=account.transliterate, concat="udh16")
+
+
+def bounded(verdict: Verdict, account: Account) -> Verdict:
+    """The verdict with texts no longer than they are ever said: a mail may be long, and fit ten thousand filters."""
+    actions = tuple(
+        one
+        if len(one.text) <= _SMS and len(one.subject) <= _SUBJECT
+        else replace(
+            one,
+            text=shorten(account, one.text, one.max_parts) if one.channel == "sms" else one.text[:_TEXT],
+            subject=one.subject[:_SUBJECT],
+        )
+        for one in verdict.actions
+    )
+    return verdict if actions == verdict.actions else replace(verdict, actions=actions)
 
 
 def destinations(

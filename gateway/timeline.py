@@ -83,7 +83,7 @@ class Rows(Tried):
 
 def load(connection: Connection, message: Any) -> Rows:
     """The rows around a message's own, in a fixed number of statements."""
-    segment, receipt = schema.segment, schema.receipt
+    segment, receipt = schema.ever, schema.receipt
     event, ledger, chunk = schema.event, schema.ledger, schema.chunk
     ours = select(segment.c.id).where(segment.c.message_id == message.id)
     receipts: dict[int, list[Any]] = {}
@@ -107,12 +107,12 @@ def load(connection: Connection, message: Any) -> Rows:
 
 def load_tried(connection: Connection, message: int, deliveries: Sequence[int]) -> Tried:
     """The segments of some deliveries of a message, and their attempts."""
-    segment = schema.segment
+    segment = schema.ever
     return _tries(connection, (segment.c.message_id == message) & segment.c.delivery_id.in_(deliveries))
 
 
 def _tries(connection: Connection, which: ColumnElement[bool]) -> Tried:
-    segment, attempt = schema.segment, schema.attempt
+    segment, attempt = schema.ever, schema.attempt
     attempts: dict[int, list[Any]] = {}
     ours = select(segment.c.id).where(which)
     tried = select(attempt).where(attempt.c.segment_id.in_(ours)).order_by(attempt.c.segment_id, attempt.c.n)

@@ -13,6 +13,8 @@ from gateway.failure import RefusedError
 from gateway.message import Channel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from daemon.config import Configuration
 
 app = new_app("Routes, and which of them a number takes.")
@@ -26,9 +28,11 @@ def list_(context: typer.Context, as_json: output.Json = False) -> None:
     """List the configured routes."""
     settings = config.load(config.find(context.obj))
     routes = settings.routes
-    found = health(settings)
+    found, ailing = health(settings)
     if as_json:
-        output.write_json([{**_document(route), **found.get(route.name, UNSEEN)} for route in routes])
+        output.write_json(
+            [{**_document(route), **found.get(route.name, UNSEEN), "ailing": route.name in ailing} for route in routes]
+        )
         return
     rows = [
         (
@@ -38,12 +42,13 @@ def list_(context: typer.Context, as_json: output.Json = False) -> None:
             f"{route.host}:{route.port}",
             " ".join(route.prefixes),
             " ".join(route.not_prefixes),
+            route.weight,
             route.price,
-            found.get(route.name, UNSEEN)["state"] or "-",
+            (found.get(route.name, UNSEEN)["state"] or "-") + (", long" if route.name in ailing else ""),
         )
         for route in routes
     ]
-    heads = ("route", "channels", "transport", "peer", "prefixes", "not", "price", "state")
+    heads = ("route", "channels", "transport", "peer", "prefixes", "not", "weight", "price", "state")
     output.table(heads, rows, empty="no routes are configured: begin one with [[route]]")
 
 
@@ -56,8 +61,8 @@ def explain(
 ) -> None:
     """Say which route a number takes, and why the others not."""
     settings = config.load(config.find(context.obj))
-    document = explanation(settings, number, channel)
-    found = health(settings)
+    found, ailing = health(settings)
+    document = explanation(settings, number, channel, ailing)
     for one in document["routes"]:
         one["state"] = found.get(one["name"], UNSEEN)["state"]
     if as_json:
@@ -76,26 +81,46 @@ UNSEEN: dict[str, str | None] = {"state": None, "reason": None}
 _STATES = ("up", "throttled", "connecting", "refused", "down", "standby", "stopped")
 
 
-def health(settings: Configuration) -> dict[str, dict[str, str | None]]:
-    """How each route is, by what the daemons that work on it last said; nothing where the store cannot be read."""
+def health(settings: Configuration) -> tuple[dict[str, dict[str, str | None]], Mapping[str, str]]:
+    """How each route is, by what the daemons that work on it last said, and which are rather not taken for it.
+
+    Nothing where the store cannot be read.
+    """
     from daemon.commands.opening import store_of
-    from gateway import presence
+    from gateway import health, presence
     from gateway.store.errors import StoreError
 
     try:
         with store_of(settings) as store:
             lines = store.read_now(presence.status)
+            ailing = store.read_now(health.look).ailing
     except StoreError:
-        return {}
+        return {}, {}
     lines = [line for line in lines if line.kind == "route" and line.node and line.state in _STATES]
     lines.sort(key=lambda line: _STATES.index(line.state), reverse=True)
-    return {line.name: {"state": line.state, "reason": line.why or None} for line in lines}
+    return {line.name: {"state": line.state, "reason": line.why or None} for line in lines}, ailing
 
 
-def explanation(settings: Configuration, number: str, channel: Channel) -> dict[str, Any]:
+def explanation(
+    settings: Configuration, number: str, channel: Channel, ailing: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Which route is taken, as `route explain` and `try route` tell it; `RefusedError` for what is no number."""
+    from daemon.assemble import carried  # the whole house
+
     to = _address(settings, number, channel)
-    considered = routing.consider(settings.routes, channel, to)
+    able = carried(settings.routes)
+    considered = routing.consider(routing.with_health(able, ailing or {}), channel, to)
+    considered += [
+        routing.Considered(
+            route,
+            False,
+            f"this version has no transport {route.transport}"
+            if channel in route.channels
+            else f"it does not carry {channel}",
+        )
+        for route in settings.routes
+        if route not in able
+    ]
     taken = next((one.route for one in considered if one.taken), None)
     return {
         "to": to,

@@ -15,7 +15,7 @@ from daemon.commands import new_app, output
 from daemon.commands.opening import configuration, store_of, utc_now, wake_daemons
 from daemon.commands.trial import read_text
 from filters import durations
-from gateway import accounts, compose, instants, quote
+from gateway import accounts, compose, health, instants, quote
 from gateway.accounts import Account
 from gateway.addressing import Wanted
 from gateway.compose import Said
@@ -91,8 +91,8 @@ def send(
 
         def look(connection: Connection) -> tuple[int | None, Quote, int]:
             known = compose.repeated(connection, owner, said)
-            now = utc_now()
-            found = compose.quote(connection, owner, wanted, said, routes=config.routes, region=region, now=now)
+            now, routes = utc_now(), health.known(connection, routes=config.routes)
+            found = compose.quote(connection, owner, wanted, said, routes=routes, region=region, now=now)
             return known, found, compose.left(connection, owner, now, found.draft.due if found.draft else None)
 
         known, found, left = store.read_now(look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -65,7 +66,7 @@ def receipt(
     octets = typer.get_binary_stream("stdin").read()
     if hexadecimal:
         try:
-            octets = bytes.fromhex(octets.decode("ascii"))
+            octets = bytes.fromhex(re.sub(r"0x|\\x|[:,;-]", " ", octets.decode("ascii"), flags=re.IGNORECASE))
         except ValueError:
             raise RefusedError("what stands on stdin is not hexadecimal: write two digits for each octet") from None
     else:

@@ -174,6 +174,7 @@ class RouteSection(Section):
     validity: PositiveTimeValue = parse_time("P1D")
     enquire_link: Seconds = 30.0
     response_timeout: Seconds = 30.0
+    inactivity: Seconds | None = None
     status: Annotated[dict[str, Meaning], AfterValidator(_codes)] = Field(default_factory=dict)
     protocol_id: Annotated[int, Field(ge=0, le=255)] = 0
 

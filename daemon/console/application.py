@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -21,9 +21,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from daemon.console import openapi
-from daemon.console.api import Api, GoneError
+from daemon.console.api import Api
 from daemon.console.operations import MESSAGES, OPERATIONS
 from daemon.console.problems import ProblemError
+from daemon.console.taking import GoneError, Taker
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,8 @@ class Meter(Protocol):
 class Application:
     """Everything at the console's address. `pages` are further routes beside the API's."""
 
-    def __init__(self, api: Api, meter: Meter, pages: Sequence[BaseRoute] = ()) -> None:
-        self._api = api
+    def __init__(self, api: Api, taker: Taker, meter: Meter, pages: Sequence[BaseRoute] = ()) -> None:
+        self._taker = taker
         self._meter = meter
         self._requests = (f"{secrets.token_hex(4)}-{n}" for n in itertools.count(1))
         routes = [*_api_routes(api), Route("/api/v1/openapi.json", _openapi(), methods=["GET"]), *pages]
@@ -66,12 +67,18 @@ class Application:
             status, template = await self._route(scope, receive, send, request)
         if status:
             self._meter.request(template, status, time.perf_counter() - began)
+        if status >= 400 and log.isEnabledFor(logging.INFO):
+            facts = {"request": request, "status": status, "path": template}
+            log.info("a request was refused", extra={"action": "request_refused", **facts})
 
     async def _submit(self, scope: Any, receive: Any, send: Any, request: str) -> int:
         fields: Sequence[tuple[bytes, bytes]]
         try:
-            answer = await self._api.submit(scope["headers"], receive)
+            answer = await self._taker.submit(scope["headers"], receive)
             status, body = 202, json.dumps(answer).encode()
+            if log.isEnabledFor(logging.DEBUG):
+                facts = {"request": request, "message_id": answer["id"]}
+                log.debug("a message was taken", extra={"action": "message_taken", **facts})
             fields = (
                 (b"location", f"{MESSAGES}/{answer['id']}".encode()),
                 _JSON,
@@ -129,16 +136,30 @@ def _api_routes(api: Api) -> list[Route]:
     for path in dict.fromkeys(operation.path for operation in OPERATIONS):
         methods = {one.method: handlers.get(one.name) for one in OPERATIONS if one.path == path}
         (get,) = [handler for handler in methods.values() if handler is not None]
-        routes.append(Route(path, _answering(path, get), methods=list(methods)))
+        known = {one.name for of in OPERATIONS if of.path == path for one in of.parameters if one.where == "query"}
+        routes.append(Route(path, _answering(path, get, known), methods=list(methods)))
     return routes
 
 
-def _answering(path: str, handler: Callable[[Request], Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
+def _answering(
+    path: str, handler: Callable[[Request], Awaitable[Any]], known: Collection[str]
+) -> Callable[[Request], Awaitable[Response]]:
+    """Answers what the handler finds; `known` are the names of the parameters a query may have, each once."""
+
     async def endpoint(request: Request) -> Response:
         request.scope["state"]["template"] = path
+        named = [name for name, _ in request.query_params.multi_items()]
+        for name in named:
+            if name not in known or named.count(name) > 1:
+                why = "is given more than once" if name in known else "is not known here: " + _names(known)
+                raise ProblemError(422, f"{name[:40]} {why}", errors=[{"path": f"query.{name[:40]}", "detail": why}])
         return JSONResponse(await handler(request))
 
     return endpoint
+
+
+def _names(known: Collection[str]) -> str:
+    return f"a query may have {', '.join(sorted(known))}" if known else "this address takes no query"
 
 
 class _Asked:

@@ -2,7 +2,8 @@
 
 A token is known by its SHA-256 digest. What was looked up is believed for two seconds, and looked up again behind the
 scenes after one, all tokens in use in one statement: a token that was revoked, or an account that was changed, is so
-here within two seconds. That a token is unknown is never remembered: a new one works at once.
+here within two seconds, and so is somebody's first opt-out. That a token is unknown is never remembered: a new one
+works at once.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from itertools import islice
 
-from gateway import tokens
+from sqlalchemy import Connection
+
+from gateway import optouts, tokens
 from gateway.accounts import Account
 from gateway.store.errors import StoreError
 from gateway.store.store import Store
@@ -40,6 +43,8 @@ class Bearers:
         self._store = store
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._wanted: dict[bytes, asyncio.Future[Account | None]] = {}
+        #: Whether anybody had opted out of anything when tokens were last looked up.
+        self.anybody_opted_out = False
         self._looking: asyncio.Task[None] | None = None
 
     def remembered(self, digest: bytes) -> Account | None:
@@ -77,7 +82,7 @@ class Bearers:
             used = (digest for digest, one in self._known.items() if one.used and now - one.asked >= _FRESH / 2)
             asked = [*wanted, *islice(used, _TOGETHER)]
             try:
-                found = await self._store.read(partial(tokens.accounts_of, digests=asked))
+                found, self.anybody_opted_out = await self._store.read(partial(_look_up, digests=asked))
             except Exception as error:
                 _fail(wanted.values(), error)
                 if not isinstance(error, StoreError):
@@ -103,6 +108,10 @@ class Bearers:
                 self._known.move_to_end(digest)
         while len(self._known) > _MOST:
             self._known.popitem(last=False)
+
+
+def _look_up(connection: Connection, digests: Collection[bytes]) -> tuple[dict[bytes, Account], bool]:
+    return tokens.accounts_of(connection, digests), optouts.anybody(connection)
 
 
 def _fail(waiting: Iterable[asyncio.Future[Account | None]], error: Exception) -> None:

@@ -33,10 +33,14 @@ class MessageWanted(Model):
     """A message to send."""
 
     sms: Several = Field(
-        default_factory=list, description="Numbers that are to get an SMS.", examples=[["+32475123456"]]
+        default_factory=list,
+        description="Who is to get an SMS: numbers, or names of contacts.",
+        examples=[["+32475123456"]],
     )
-    email: Several = Field(default_factory=list, description="Addresses that are to get an e-mail.")
-    fax: Several = Field(default_factory=list, description="Numbers that are to get a fax.")
+    email: Several = Field(
+        default_factory=list, description="Who is to get an e-mail: addresses, or names of contacts."
+    )
+    fax: Several = Field(default_factory=list, description="Who is to get a fax: numbers, or names of contacts.")
     lists: Several = Field(default_factory=list, description="Names of the account's lists.")
     subject: str = Field(default="", max_length=LONGEST_SUBJECT, description="Of an SMS, where there is no text.")
     text: str = Field(default="", max_length=LONGEST_TEXT, description="What to say.", examples=["Dinner at eight?"])

@@ -12,6 +12,7 @@ from daemon.console.application import OTHER, Application
 from daemon.console.health import Health
 from daemon.console.metrics import House, MetricsPage
 from daemon.console.server import Limits, Server
+from daemon.console.taking import Taker
 from daemon.dispatcher import Dispatcher
 from daemon.measures import Measures
 from gateway.routing import Route
@@ -37,10 +38,11 @@ def make_server(
     `config` and `routes` are those in force; `taken` is told which routes have work; `hinders` says what keeps this
     process from its work; `measures`, `board` and `dispatcher` (None without that role) are what `/metrics` reads.
     """
-    api = Api(store, config, routes, taken, now=now)
+    api = Api(store, config, now=now)
+    taker = Taker(api, routes, taken)
     health = Health(store, roles, hinders)
     house = House(measures, board, dispatcher, lambda: server.connections)
     metrics = MetricsPage(store, house, lambda: config().console.metrics_networks)
-    application = Application(api, measures, [*health.routes(), *metrics.routes()])
+    application = Application(api, taker, measures, [*health.routes(), *metrics.routes()])
     server = Server(application, limits, lambda status: measures.request(OTHER, status, 0.0))
     return server

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from daemon.console.server import Server
 
 
+#: An interim answer (RFC 9110 section 15.2.1); nothing follows it for long.
+_CONTINUE = b"HTTP/1.1 100 "
+
+
 class Phase(Enum):
     """Where a connection is."""
 
@@ -27,6 +31,44 @@ class Phase(Enum):
     HEAD = "head"
     BODY = "body"
     ANSWER = "answer"
+
+
+class Joined:
+    """A transport for one answer, whose head goes together with the first of its body: one packet, one system call.
+
+    uvicorn writes them apart, and uvloop hands each to the system at once. A head that nothing follows in this turn of
+    the loop goes by itself.
+    """
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep for a moment."""
+        if self._head is None and not data.startswith(_CONTINUE):
+            self._head = data
+            asyncio.get_running_loop().call_soon(self._flush)
+        elif self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+        else:
+            self._transport.write(data)
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
+    def close(self) -> None:
+        """Close, after what was kept."""
+        self._flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class Connection(HttpToolsProtocol):
@@ -102,6 +144,7 @@ class Connection(HttpToolsProtocol):
         if len(self.headers) > self._house.limits.headers:
             raise ValueError("too many header fields")
         super().on_headers_complete()
+        self.cycle.transport = Joined(self.transport)  # type: ignore[assignment]
         self.phase, self.since = Phase.BODY, self.loop.time()
 
     def on_message_complete(self) -> None:

@@ -1,6 +1,7 @@
 """From what the API was asked to a draft: recipients judged one by one, credit and identity left to the store.
 
-Pure: the account, the configuration and the time are passed in.
+Most messages name nothing but numbers: those are judged here without the database (`plain`). Names of contacts and
+lists, addresses and opt-outs are looked up (`composed`). The account, the configuration and the time are passed in.
 """
 
 from __future__ import annotations
@@ -8,15 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from daemon.config import Configuration
 from daemon.console.models import MOST_RECIPIENTS, MessageWanted
 from daemon.console.problems import ProblemError
 from filters import durations
-from gateway import instants, numbers
+from gateway import compose, instants, names, numbers
 from gateway.accounts import Account
+from gateway.addressing import Wanted
+from gateway.compose import Said
 from gateway.draft import Draft, Recipient, Request, prepare, route_for
 from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
@@ -26,7 +31,152 @@ _LONGEST_VALIDITY = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class Asked:
+    """One message that was asked for, and by whom."""
+
+    wanted: MessageWanted
+    account: Account
+    key: bytes | None
+    region: str | None
+    now: datetime
+
+    @classmethod
+    def of(
+        cls, wanted: MessageWanted, account: Account, config: Configuration, key: bytes | None, now: datetime
+    ) -> Asked:
+        """With the key as the store knows it."""
+        kept = hashlib.sha256(b"api:" + key).digest() if key is not None else None
+        return cls(wanted, account, kept, config.listen.region, now)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it names only numbers."""
+        wanted = self.wanted
+        return not (wanted.email or wanted.fax or wanted.lists) and all(map(names.is_number, wanted.sms))
+
+    def said(self) -> Said:
+        """What is to be said. `ProblemError` (422) says what is wrong with its time or its validity."""
+        wanted = self.wanted
+        return Said(
+            text=wanted.text,
+            subject=wanted.subject,
+            at=_at(wanted.at, self.account, self.now),
+            validity=_validity(wanted.validity),
+            urgent=wanted.urgent,
+            flash=wanted.flash,
+            key=self.key,
+            origin=Origin.API,
+        )
+
+    def recipients(self) -> Wanted:
+        """For whom it is."""
+        wanted = self.wanted
+        return Wanted(tuple(wanted.sms), tuple(wanted.email), tuple(wanted.fax), tuple(wanted.lists))
+
+
+def check(wanted: MessageWanted) -> None:
+    """`ProblemError` (422) where there is nobody to send to, or there are too many."""
+    count = len(wanted.sms) + len(wanted.email) + len(wanted.fax) + len(wanted.lists)
+    if not count:
+        raise ProblemError(422, 'there is no recipient: give "sms" a list of numbers')
+    if count > MOST_RECIPIENTS:
+        raise ProblemError(422, f"{count} recipients are too many: {MOST_RECIPIENTS} are the most of one message")
+
+
+# Nothing but numbers --------------------------------------------------------------------------------------------------
+
+
+def plain(asked: Asked, routes: Sequence[Route]) -> Draft:
+    """The draft of a message to numbers. `ProblemError` (422) says what is wrong with which of them."""
+    account, said = asked.account, asked.said()
+    recipients: list[Recipient] = []
+    wrong: list[_Wrong] = []
+    region = account.region or asked.region
+    for n, written in enumerate(asked.wanted.sms):
+        try:
+            recipients.append(Recipient(Channel.SMS, numbers.sms_number(written, region), written))
+        except RefusedError as error:
+            wrong.append(_Wrong(f"sms[{n}]", written, "sms", str(error)))
+    request = Request(
+        account=account.id,
+        origin=said.origin,
+        recipients=tuple(recipients),
+        text=compose.signed(said.text or said.subject, account.signature),
+        subject=said.subject,
+        at=said.at,
+        validity=said.validity,
+        urgent=said.urgent,
+        flash=said.flash,
+        key=said.key,
+        content=_content(said, recipients) if said.key is not None else None,
+    )
+    if wrong:
+        raise _unsendable([*wrong, *_unroutable(request, asked.wanted, routes)])
+    try:
+        return prepare(
+            request, routes=routes, now=asked.now, max_parts=account.max_parts, transliterate=account.transliterate
+        )
+    except RefusedError as error:
+        unroutable = list(_unroutable(request, asked.wanted, routes))
+        raise _unsendable(unroutable) if unroutable else _unsayable(error) from None
+
+
+def opted_out(draft: Draft, asked: Asked, out: dict[str, str]) -> ProblemError:
+    """The refusal of a draft some of whose recipients want nothing; `out` says why, by address."""
+    places = _places(asked.wanted)
+    named = ((one, out[one.address]) for one in draft.request.recipients if one.address in out)
+    return _unsendable([_Wrong(places.get(one.name, "sms"), one.name, one.channel.value, why) for one, why in named])
+
+
+def _unroutable(request: Request, wanted: MessageWanted, routes: Sequence[Route]) -> Iterator[_Wrong]:
+    """Every recipient no route takes; `prepare` names only the first."""
+    places = _places(wanted)
+    for one in request.recipients:
+        try:
+            route_for(routes, one.channel, one.address)
+        except RefusedError as error:
+            yield _Wrong(places.get(one.name, "sms"), one.name, one.channel.value, str(error))
+
+
+def _content(said: Said, recipients: Sequence[Recipient]) -> bytes:
+    """The same as `compose.content_of` for numbers that are read already."""
+    to = sorted({(one.channel.value, one.address) for one in recipients})
+    at = said.at.isoformat() if said.at is not None else None
+    how = [at, said.validity.total_seconds() if said.validity is not None else None, said.urgent, said.flash]
+    return hashlib.sha256(json.dumps([to, [], said.text, said.subject, how]).encode()).digest()
+
+
+# Names, lists and addresses -------------------------------------------------------------------------------------------
+
+
+def composed(connection: Connection, asked: Asked, routes: Sequence[Route]) -> Draft:
+    """The draft of a message to anybody. `ProblemError` (422) says what is wrong with which recipient."""
+    said, wanted = keyed(asked), asked.recipients()
+    found = compose.quote(connection, asked.account, wanted, said, routes=routes, region=asked.region, now=asked.now)
+    if found.refused:
+        places = _places(asked.wanted)
+        raise _unsendable(
+            [_Wrong(places.get(one.to, one.channel), one.to, one.channel, one.why) for one in found.refused]
+        )
+    if found.draft is None or found.why is not None:
+        raise _unsayable(found.why or RefusedError("there is nothing to send"))
+    return found.draft
+
+
+def keyed(asked: Asked) -> Said:
+    """What is to be said, with what its key stands for."""
+    said = asked.said()
+    if said.key is None:
+        return said
+    content = compose.content_of(asked.account, asked.recipients(), said, region=asked.region)
+    return replace(said, content=content)
+
+
+# What is wrong --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong:
     """One recipient that cannot be: where it stands in the body, as it was written, and why."""
 
     path: str
@@ -34,100 +184,28 @@ class Wrong:
     channel: str
     detail: str
 
-    def document(self) -> dict[str, str]:
-        """The same, ready for JSON."""
-        return {"recipient": self.recipient, "channel": self.channel, "path": self.path, "detail": self.detail}
+
+def _places(wanted: MessageWanted) -> dict[str, str]:
+    """Where each recipient stands in the body, the first time."""
+    found: dict[str, str] = {}
+    for name in ("sms", "email", "fax", "lists"):
+        for n, written in enumerate(getattr(wanted, name)):
+            for spelling in (written, written.strip()):
+                found.setdefault(spelling, f"{name}[{n}]")
+    return found
 
 
-def draft_of(
-    wanted: MessageWanted,
-    account: Account,
-    config: Configuration,
-    routes: Sequence[Route],
-    *,
-    key: bytes | None,
-    now: datetime,
-) -> Draft:
-    """The draft of a message that was asked for. `ProblemError` (422) says what is wrong with which recipient."""
-    recipients, wrong = _recipients(wanted, account, config)
-    if not recipients and not wrong:
-        raise ProblemError(422, 'there is no recipient: give "sms" a list of numbers')
-    if len(recipients) > MOST_RECIPIENTS:
-        raise ProblemError(
-            422, f"{len(recipients)} recipients are too many: {MOST_RECIPIENTS} are the most of one message"
-        )
-    said = wanted.text or wanted.subject
-    request = Request(
-        account=account.id,
-        origin=Origin.API,
-        recipients=tuple(recipients),
-        text=f"{said}\n{account.signature}" if said and account.signature else said,
-        subject=wanted.subject,
-        at=_at(wanted.at, account, now),
-        validity=_validity(wanted.validity),
-        urgent=wanted.urgent,
-        flash=wanted.flash,
-        key=hashlib.sha256(b"api:" + key).digest() if key is not None else None,
-        content=_content(wanted, recipients) if key is not None else None,
-    )
-    if wrong:
-        raise _unsendable([*wrong, *_unroutable(request, wanted, routes)])
-    try:
-        return prepare(
-            request, routes=routes, now=now, max_parts=account.max_parts, transliterate=account.transliterate
-        )
-    except RefusedError as error:
-        unroutable = list(_unroutable(request, wanted, routes))
-        if unroutable:
-            raise _unsendable(unroutable) from None
-        raise ProblemError(422, f"{error}", errors=[{"path": "text", "detail": str(error)}]) from None
-
-
-def _recipients(wanted: MessageWanted, account: Account, config: Configuration) -> tuple[list[Recipient], list[Wrong]]:
-    """Whom it is for, and who of those cannot be meant."""
-    recipients: list[Recipient] = []
-    wrong: list[Wrong] = []
-    region = account.region or config.listen.region
-    for n, written in enumerate(wanted.sms):
-        try:
-            recipients.append(Recipient(Channel.SMS, numbers.sms_number(written, region), written))
-        except RefusedError as error:
-            wrong.append(Wrong(f"sms[{n}]", written, "sms", str(error)))
-    for channel, some in ((Channel.EMAIL, wanted.email), (Channel.FAX, wanted.fax)):
-        wrong += (
-            Wrong(f"{channel}[{n}]", written, channel.value, _not_yet(config, channel, written))
-            for n, written in enumerate(some)
-        )
-    for n, name in enumerate(wanted.lists):
-        why = f"there is no list {name}: this version has no lists yet, name the recipients"
-        wrong.append(Wrong(f"lists[{n}]", name, "list", why))
-    return recipients, wrong
-
-
-def _not_yet(config: Configuration, channel: Channel, written: str) -> str:
-    """Why what is no SMS is refused: mostly because no route carries it."""
-    try:
-        route_for(config.routes, channel, written)
-    except RefusedError as error:
-        return str(error)
-    return f"{written} cannot be reached: this version sends only SMS from here"
-
-
-def _unroutable(request: Request, wanted: MessageWanted, routes: Sequence[Route]) -> Iterator[Wrong]:
-    """Every recipient no route takes; `prepare` names only the first."""
-    places = {written: n for n, written in reversed(list(enumerate(wanted.sms)))}
-    for one in request.recipients:
-        try:
-            route_for(routes, one.channel, one.address)
-        except RefusedError as error:
-            path = f"{one.channel}[{places[one.name]}]" if one.name in places else one.channel.value
-            yield Wrong(path, one.name or one.address, one.channel.value, str(error))
-
-
-def _unsendable(wrong: list[Wrong]) -> ProblemError:
+def _unsendable(wrong: Sequence[_Wrong]) -> ProblemError:
     told = "; ".join(one.detail.rstrip(".") for one in wrong[:3])
     more = f"; and {len(wrong) - 3} more" if wrong[3:] else ""
-    return ProblemError(422, f"{told}{more}", errors=[one.document() for one in wrong])
+    errors = [
+        {"recipient": one.recipient, "channel": one.channel, "path": one.path, "detail": one.detail} for one in wrong
+    ]
+    return ProblemError(422, f"{told}{more}", errors=errors)
+
+
+def _unsayable(error: RefusedError) -> ProblemError:
+    return ProblemError(error.http, str(error), errors=[{"path": "text", "detail": str(error)}])
 
 
 def _at(text: str | None, account: Account, now: datetime) -> datetime | None:
@@ -156,10 +234,3 @@ def _validity(text: str | None) -> timedelta | None:
             return found
         why = f"{text!r}: choose more than no time at all, and a year at most"
     raise ProblemError(422, why, errors=[{"path": "validity", "detail": why}])
-
-
-def _content(wanted: MessageWanted, recipients: list[Recipient]) -> bytes:
-    """What a key stands for: the same key with anything else of this changed is refused."""
-    to = sorted((one.channel.value, one.address) for one in recipients)
-    rest = [wanted.text, wanted.subject, wanted.at, wanted.validity, wanted.urgent, wanted.flash]
-    return hashlib.sha256(json.dumps([to, *rest]).encode()).digest()

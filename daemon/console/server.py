@@ -118,7 +118,6 @@ class Server:
         for connection in list(self._connections):
             connection.shutdown()
         if self._connections:
-            self._quiet.clear()
             try:
                 async with asyncio.timeout(seconds):
                     await self._quiet.wait()

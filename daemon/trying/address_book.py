@@ -78,6 +78,8 @@ def read(octets: bytes) -> AddressBook:
     if len(octets) > LARGEST:
         raise RefusedError(f"the file of contacts is larger than {LARGEST} octets")
     cards = list(_cards(octets.decode("utf-8-sig", "replace")))
+    if not cards and octets.strip():
+        raise RefusedError("the file of contacts holds no card: a card begins with BEGIN:VCARD")
     people: dict[str, list[Card]] = {}
     groups: dict[str, dict[str, Card]] = {}
     by_reference = {f"urn:uuid:{card.uid.removeprefix('urn:uuid:')}": card for card in cards if card.uid}
@@ -102,7 +104,7 @@ def _stranger(member: str) -> Card:
     """A member who has no card: an address or a number."""
     kind, _, rest = member.partition(":")
     addresses = (rest,) if kind.lower() == "mailto" else ()
-    tels = ((rest, frozenset({"cell"})),) if kind.lower() == "tel" else ()
+    tels = ((_number(member), frozenset({"cell"})),) if kind.lower() == "tel" else ()
     return Card("", rest, addresses, tels)
 
 
@@ -121,7 +123,7 @@ def _cards(text: str) -> Iterator[Card]:
 def _card(contents: Mapping[str, list[Any]]) -> Card:
     kind = _first(contents, "kind") or _first(contents, "x-addressbookserver-kind")
     members = (*contents.get("member", ()), *contents.get("x-addressbookserver-member", ()))
-    telephones = ((_plain(one.value).removeprefix("tel:"), _types(one)) for one in contents.get("tel", ()))
+    telephones = ((_number(_plain(one.value)), _types(one)) for one in contents.get("tel", ()))
     categories = (word for one in contents.get("categories", ()) for word in _several(one.value))
     return Card(
         uid=_first(contents, "uid"),
@@ -132,6 +134,11 @@ def _card(contents: Mapping[str, list[Any]]) -> Card:
         group=kind.lower() == "group",
         members=tuple(_plain(one.value) for one in members),
     )
+
+
+def _number(value: str) -> str:
+    """A number as written, of a URI without what only a telephone needs (RFC 3966): `tel:+32-475;ext=5`."""
+    return value[4:].partition(";")[0] if value.lower().startswith("tel:") else value
 
 
 def _types(line: Any) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """Sieve scripts (RFC 5228) as filters: read with sievelib's lexer, evaluated by Sieve's own semantics.
 
-`parse(text)` gives a `Script`, or raises `SieveError` with the line; a script is a rule as `filters.evaluation` runs them.
+`parse(text)` gives a `Script`, or raises `SieveError` with the line; a script is a rule of `filters.evaluation`.
 """
 
 from filters.sieve.error import SieveError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from filters.sieve import methods, signatures, strings
+from filters.sieve import dates, methods, signatures, strings
 from filters.sieve.error import SieveError
 from filters.sieve.methods import MethodError
 from filters.sieve.program import Call, Value
@@ -15,12 +15,13 @@ _FIELD_NAME = re.compile(r"[!-9;-~]+\Z")
 
 #: Header fields that hold addresses (RFC 5228 section 5.1; RFC 2076 and what is written beside it).
 ADDRESSES = frozenset(
-    "from to cc bcc sender reply-to resent-from resent-to resent-cc resent-bcc resent-sender resent-reply-to "
-    "apparently-to delivered-to envelope-to errors-to return-path return-receipt-to disposition-notification-to "
-    "mail-followup-to mail-reply-to x-original-to x-envelope-to x-forwarded-to x-forwarded-for x-beenthere x-rcpt-to "
-    "x-original-from x-admin x-complaints-to x-report-abuse-to abuse-reports-to read-receipt-to "
-    "x-confirm-reading-to registered-mail-reply-requested-by return-receipt-requested for-approval for-handling "
-    "for-comment".split()
+    """
+    from to cc bcc sender reply-to resent-from resent-to resent-cc resent-bcc resent-sender resent-reply-to
+    apparently-to delivered-to envelope-to errors-to return-path return-receipt-to disposition-notification-to
+    mail-followup-to mail-reply-to x-original-to x-envelope-to x-forwarded-to x-forwarded-for x-beenthere x-rcpt-to
+    x-original-from x-admin x-complaints-to x-report-abuse-to abuse-reports-to read-receipt-to x-confirm-reading-to
+    registered-mail-reply-requested-by return-receipt-requested for-approval for-handling for-comment
+    """.split()  # noqa: SIM905
 )
 
 
@@ -68,7 +69,7 @@ def destinations_are_the_owners(calls: Iterable[Call]) -> None:
 
 def tainted(calls: list[Call]) -> frozenset[str]:
     """The variables that may hold something of a mail: by captures, by texts of parts, or by way of such a variable."""
-    theirs: set[str] = {str(call.given[0]).lower() for call in calls if call.name == "extracttext"}
+    theirs = {str(call.given[0]).lower() for call in calls if call.name == "extracttext" or _keeps_flags(call)}
     sets = [(str(call.given[0]).lower(), call.given[1]) for call in calls if call.name == "set"]
     grown = True
     while grown:
@@ -80,6 +81,11 @@ def tainted(calls: list[Call]) -> frozenset[str]:
         grown = not new <= theirs
         theirs |= new
     return frozenset(theirs)
+
+
+def _keeps_flags(call: Call) -> bool:
+    """Whether it puts flags, which may be anything, into a variable (RFC 5232 section 3)."""
+    return call.name in ("setflag", "addflag", "removeflag") and len(call.given) > 1
 
 
 def _before_query(method: Template) -> list[str]:
@@ -149,14 +155,11 @@ def _currentdate(call: Call) -> None:
     _part(call, call.given[0])
 
 
-DATE_PARTS = frozenset(
-    "year month day date julian hour minute second time iso8601 std11 zone weekday".split()  # RFC 5260 section 4.2
-)
 _OFFSET = re.compile(r"[+-](?:[01][0-9]|2[0-3])[0-5][0-9]\Z")
 
 
 def _part(call: Call, part: Value) -> None:
-    if isinstance(part, str) and part.lower() not in DATE_PARTS:
+    if isinstance(part, str) and part.lower() not in dates.PARTS:
         raise SieveError(call.line, f'a date has no part "{part[:60]}"')
     zone = call.tags.get("zone")
     if isinstance(zone, str) and not _OFFSET.match(zone):
@@ -168,6 +171,11 @@ def _set(call: Call) -> None:
     if not isinstance(name, str) or not strings.NAME.match(name):
         shown = f'"{name[:60]}"' if isinstance(name, str) else "this"
         raise SieveError(call.line, f"{shown} is no name of a variable: letters, digits and _, a letter or _ first")
+
+
+def _flags(call: Call) -> None:
+    if _keeps_flags(call):
+        _set(call)
 
 
 def _notify(call: Call) -> None:
@@ -192,6 +200,9 @@ _CHECKS: dict[str, Callable[[Call], None]] = {
     "currentdate": _currentdate,
     "set": _set,
     "extracttext": _set,
+    "setflag": _flags,
+    "addflag": _flags,
+    "removeflag": _flags,
     "notify": _notify,
     "duplicate": _duplicate,
 }

@@ -15,7 +15,7 @@ TESTS_AT_MOST, COMMANDS_AT_MOST = 2000, 2000
 
 
 def compiled(text: str) -> tuple[Block, tuple[Call, ...]]:
-    """The steps of a script, and every command and test in it in the order written; `SieveError` where it cannot run."""
+    """The steps of a script, and every command and test in it; `SieveError` where it cannot run."""
     commands = read(text)
     compiler = _Compiler(Reader(required(commands)))
     start = next((index for index, command in enumerate(commands) if command.name != "require"), len(commands))

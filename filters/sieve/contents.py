@@ -1,4 +1,4 @@
-"""Tests of what a mail holds and weighs: body, size, spamtest, string, and the part of a loop (RFC 5173, 5228, 5235)."""
+"""Tests of what a mail holds and weighs: body, size, spamtest, string; and the text of a loop's part."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from filters.sieve.strings import MODIFIERS, modified
 
 
 def body(machine: Machine, call: Call) -> bool:
-    """Whether the body, one of its texts, or a part of a kind fits a key; it never changes `${1}` (RFC 5173 section 6)."""
+    """Whether the body, one of its texts, or a part of a kind fits a key; `${1}` stays (RFC 5173 section 6)."""
     message = machine.message
     if "raw" in call.tags:
         return machine.compare(call, "body:raw", (message.raw,), captures=False)

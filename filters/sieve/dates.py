@@ -19,7 +19,7 @@ _JULIAN = datetime(1858, 11, 17, tzinfo=UTC).toordinal()
 
 
 def date(machine: Machine, call: Call) -> bool:
-    """Whether a part of the date in the first field of a name, or the one :index names, fits a key (RFC 5260 section 4)."""
+    """Whether a part of the date in the first field of a name, or the one :index names, fits a key (section 4)."""
     name, part = machine.text(call.given[0]), machine.text(call.given[1]).lower()
     written = indexed(call, list(machine.message.top.header(name.lower())))
     moment = parsed(written[0]) if written else None
@@ -35,7 +35,7 @@ def currentdate(machine: Machine, call: Call) -> bool:
 
 
 def parsed(value: str) -> datetime | None:
-    """The date-time of a field (RFC 5322 section 3.3), in Received after the last semicolon; None where there is none."""
+    """The date-time of a field (RFC 5322 section 3.3), in Received after the last semicolon; None for none."""
     try:
         read = parsedate_tz(value.rpartition(";")[2][:200])
         if read is None:
@@ -80,7 +80,7 @@ def _std11(moment: datetime) -> str:
 
 
 #: RFC 5260 section 4.2.
-_EXTRACT: dict[str, Callable[[datetime], str]] = {
+PARTS: dict[str, Callable[[datetime], str]] = {
     "year": lambda moment: f"{moment.year:04d}",
     "month": lambda moment: f"{moment.month:02d}",
     "day": lambda moment: f"{moment.day:02d}",
@@ -98,5 +98,5 @@ _EXTRACT: dict[str, Callable[[datetime], str]] = {
 
 
 def _extract(part: str, moment: datetime) -> str | None:
-    extract = _EXTRACT.get(part)
+    extract = PARTS.get(part)
     return None if extract is None else extract(moment)

@@ -1,7 +1,7 @@
 """Regular expressions as draft-ietf-sieve-regex has them, POSIX's extended ones, run on RE2.
 
-Each is first written as RE2 reads it: letters of both cases where the comparator does not tell them apart (RE2's own way
-would fold all of Unicode), and bracket expressions as POSIX reads them, where a backslash is a backslash.
+Each is first written as RE2 reads it: letters of both cases where the comparator does not tell them apart (RE2's own
+way would fold all of Unicode), and bracket expressions as POSIX reads them, where a backslash is a backslash.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Expression:
 
 @lru_cache(256)
 def compiled(pattern: str, *, fold: bool) -> Expression:
-    """The expression, with the capitals of ASCII like small letters where `fold`; `ExpressionError` where RE2 refuses."""
+    """The expression, capitals of ASCII like small letters where `fold`; `ExpressionError` where RE2 refuses it."""
     if len(pattern) > LONGEST:
         raise ExpressionError(f"the regular expression has {len(pattern)} characters, and {LONGEST} are the most")
     written = _Rewriter(pattern, fold).written()
@@ -87,18 +87,19 @@ class _Rewriter:
                 out.append(self._escaped())
                 continue
             if self._pattern.startswith("(?", self._at):
-                raise ExpressionError(
-                    f"the regular expression {self._pattern[:80]!r} has a group that begins with (?, which POSIX does not know"
-                )
+                raise ExpressionError(self._said("has a group that begins with (?, which POSIX does not know"))
             out.append(f"[{_both(mark)}]" if self._fold and mark.isascii() and mark.isalpha() else mark)
             self._at += 1
         return "".join(out)
+
+    def _said(self, fault: str) -> str:
+        return f"the regular expression {self._pattern[:80]!r} {fault}"
 
     def _escaped(self) -> str:
         pair = self._pattern[self._at : self._at + 2]
         self._at += 2
         if pair[1:] in ("Q", "C", "A", "z", "p", "P"):
-            raise ExpressionError(f"the regular expression {self._pattern[:80]!r} has {pair}, which POSIX does not know")
+            raise ExpressionError(self._said(f"has {pair}, which POSIX does not know"))
         return pair
 
     def _bracket(self) -> str:
@@ -112,7 +113,7 @@ class _Rewriter:
         while True:
             mark = self._pattern[at : at + 1]
             if not mark:
-                raise ExpressionError(f"the regular expression {self._pattern[:80]!r} has a [ that is never closed")
+                raise ExpressionError(self._said("has a [ that is never closed"))
             if mark == "]" and not first:
                 self._at = at + 1
                 return "".join(out) + "]"
@@ -132,14 +133,14 @@ class _Rewriter:
         end = self._pattern.find("]", at + 2)
         name = self._pattern[at : end + 1]
         if end < 0 or not name.startswith("[:"):
-            raise ExpressionError(f"the regular expression {self._pattern[:80]!r} has {name or '[.'}, which RE2 does not know")
+            raise ExpressionError(self._said(f"has {name or '[.'}, which RE2 does not know"))
         if self._fold and name in ("[:upper:]", "[:lower:]"):
             name = "[:alpha:]"
         return name, end + 1
 
     def _range(self, low: str, high: str) -> str:
         if low > high:
-            raise ExpressionError(f"the regular expression {self._pattern[:80]!r} has the range {low}-{high}, which is empty")
+            raise ExpressionError(self._said(f"has the range {low}-{high}, which is empty"))
         out = f"{_literal(low)}-{_literal(high)}"
         if self._fold:
             for begin, end in (("a", "z"), ("A", "Z")):

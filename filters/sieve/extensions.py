@@ -86,7 +86,9 @@ def required(commands: tuple[Command, ...]) -> frozenset[str]:
 def _arguments(command: Command) -> Iterable[str | tuple[str, ...]]:
     given = command.arguments
     if len(given) != 1 or given[0].kind not in ("string", "list") or command.tests or command.block is not None:
-        raise SieveError(command.line, 'require takes one string or list of strings, as in require ["enotify", "date"];')
+        raise SieveError(
+            command.line, 'require takes one string or list of strings, as in require ["enotify", "date"];'
+        )
     value = given[0].value
     return (value,) if isinstance(value, str | tuple) else ()
 

@@ -70,7 +70,7 @@ def _compare(machine: Machine, call: Call, field: str, values: Iterable[str]) ->
 
 
 def _looked_at(machine: Machine, call: Call) -> Iterator[Part]:
-    """The mail; with :mime the part of the loop it stands in, and with :anychild those below it (RFC 5703 section 4)."""
+    """The mail; with :mime the part of the loop it stands in, and with :anychild those below it (RFC 5703)."""
     if "mime" not in call.tags:
         yield machine.message.top
         return

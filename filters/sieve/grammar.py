@@ -130,7 +130,9 @@ class _Reader:
         while True:
             word = self._accept("string") or self._accept("multiline")
             if word is None:
-                raise SieveError(self._next.line, f"a string is due in this list, and {_shown(self._next)} stands there")
+                raise SieveError(
+                    self._next.line, f"a string is due in this list, and {_shown(self._next)} stands there"
+                )
             found.append(str(word.value))
             lines.append(word.line)
             if self._accept("right_bracket"):

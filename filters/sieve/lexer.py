@@ -7,7 +7,6 @@ its strings refuse an escaped line break, its numbers touch words, and its comme
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -49,28 +48,44 @@ def tokens(text: str) -> list[Token]:
     octets = text.encode("utf-8", "replace")
     if len(octets) > LONGEST:
         raise SieveError(1, f"the script has {len(octets)} octets, and {LONGEST} are the most that are read")
-    breaks = [found.start() for found in re.finditer(rb"\n", octets)]
-
-    def place(at: int) -> tuple[int, int]:
-        line = bisect_right(breaks, at - 1)
-        begin = breaks[line - 1] + 1 if line else 0
-        return line + 1, len(octets[begin:at].decode("utf-8", "replace")) + 1
-
+    place = _Place(octets)
     if b"\0" in octets:
-        raise SieveError(place(octets.index(b"\0"))[0], "there is a NUL character: a script is plain text")
-    return [*_scanned(octets, place), Token("end", "", *place(len(octets.rstrip())))]
+        line, _ = place.at(octets.index(b"\0"))
+        raise SieveError(line, "there is a NUL character: a script is plain text")
+    return [*_scanned(octets, place), Token("end", "", *place.at(max(len(octets.rstrip()), place.last)))]
 
 
-def _scanned(octets: bytes, place: object) -> Iterator[Token]:
+class _Place:
+    """Tells the lines and columns of positions that only grow."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self._line, self._column = 1, 1
+        self.last = 0
+
+    def at(self, position: int) -> tuple[int, int]:
+        """The line, and the column in characters, both from 1."""
+        passed = self._octets[self.last : position]
+        breaks = passed.count(b"\n")
+        if breaks:
+            self._line += breaks
+            self._column = 1
+            passed = passed[passed.rindex(b"\n") + 1 :]
+        self._column += len(passed.decode("utf-8", "ignore"))
+        self.last = position
+        return self._line, self._column
+
+
+def _scanned(octets: bytes, place: _Place) -> Iterator[Token]:
     lexer = Lexer(_RULES)
     try:
         for kind, written in lexer.scan(octets):
             if kind not in _COMMENTS:
-                line, column = place(lexer.pos)  # type: ignore[operator]
+                line, column = place.at(lexer.pos)
                 yield Token(kind, _value(kind, written.decode("utf-8", "replace"), line), line, column)
     except ParseError:
         rest = octets[lexer.pos : lexer.pos + 40]
-        raise SieveError(place(lexer.pos)[0], _unknown(rest)) from None  # type: ignore[operator]
+        raise SieveError(place.at(lexer.pos)[0], _unknown(rest)) from None
 
 
 def _value(kind: str, written: str, line: int) -> str | int:
@@ -95,5 +110,7 @@ def _unknown(rest: bytes) -> str:
         return "a comment begins here and never ends: */ is missing"
     word = rest.decode("utf-8", "replace").split()[0] if rest.split() else ""
     if word.startswith(":"):
-        return "a colon stands alone: was a multi-line string meant, with text: alone in its line and . alone in the last?"
+        return (
+            "a colon stands alone: was a multi-line string meant, with text: alone in its line and . alone in the last?"
+        )
     return f"{word!r} is no word of Sieve"

@@ -69,7 +69,7 @@ def _listed(value: str) -> list[str]:
 
 
 def _number(written: str) -> str:
-    """A telephone number without what only separates its digits (RFC 3966 section 5.1.1), with its context before it."""
+    """A telephone number without what only separates its digits (RFC 3966 section 5.1.1), after its context."""
     digits, *parameters = (unquote(piece).strip() for piece in written.split(";"))
     if digits == "me" or digits.startswith(("contact:", "list:")):
         return digits

@@ -36,7 +36,9 @@ def notify(machine: Machine, call: Call, theirs: frozenset[str]) -> bool:
         if len(machine.actions) >= NOTICES:
             machine.remark(f"line {call.line}: not notified: {NOTICES} notifications are the most that one mail makes")
             return False
-        machine.actions.append(_decided(machine, call, said, to))
+        decided = _decided(machine, call, said, to)
+        if decided not in machine.actions:  # the same twice says nothing new
+            machine.actions.append(decided)
     if "from" in call.tags:
         machine.remark(f"line {call.line}: :from is not used: the sender is that of the account's route")
     return True
@@ -69,7 +71,7 @@ def valid_notify_method(machine: Machine, call: Call) -> bool:
 
 
 def notify_method_capability(machine: Machine, call: Call) -> bool:
-    """Whether the way to a destination can do something (RFC 5435 section 5): whether somebody is online is not known."""
+    """Whether the way to a destination can do something (RFC 5435 section 5); who is online is not known."""
     uri, capability = machine.text(call.given[0]), machine.text(call.given[1]).lower()
     values: Sequence[str] = ("maybe",) if capability == "online" and _valid(uri) else ()
     return machine.compare(call, f"notify_method_capability:{capability}", values)

@@ -114,13 +114,13 @@ def _names(call: Call) -> Iterator[str]:
 
 
 def _named_lists(calls: tuple[Call, ...]) -> frozenset[str]:
-    found = {
-        lists.named(key)
-        for call in calls
-        for key in (call.given[-1] if call.match.type == "list" or call.name == "valid_ext_list" else ()) or ()
-        if isinstance(key, str)
-    }
-    return frozenset(one for one in found if one is not None)
+    found: set[str] = set()
+    for call in calls:
+        keys = call.given[-1] if call.match.type == "list" or call.name == "valid_ext_list" else ()
+        for key in keys if isinstance(keys, tuple) else ():
+            name = lists.named(key)
+            found |= {name} if name is not None else set()
+    return frozenset(found)
 
 
 def _view(sight: Sight) -> Message:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -12,9 +12,6 @@ from gateway import contacts, names
 from gateway.cards.reading import Card, Fault
 from gateway.contacts import Book, Contact, Entry, Mailbox, Telephone
 from gateway.failure import RefusedError
-
-#: What our own UIDs begin with.
-_OURS = "urn:uuid:"
 
 
 @dataclass(slots=True)
@@ -39,28 +36,32 @@ def take(connection: Connection, book: Book, cards: Sequence[Card], *, now: date
         known = standing.find(card.entry)
         try:
             if known is None:
-                made = contacts.store(connection, book, card.entry, now=now)
-                standing.add(contacts.by_ids(connection, book.account, [made])[made])
+                entry = replace(card.entry, uid=card.entry.uid or contacts.new_uid())
+                standing.add(_as_contact(contacts.store(connection, book, entry, now=now), book, entry, now))
                 done.added += 1
-                continue
-            changed = _changed(known, card.entry)
-            if changed is None:
+            elif (becomes := _changed(known, card.entry)) is None:
                 done.unchanged += 1
-                continue
-            contacts.change(
-                connection,
-                known,
-                now=now,
-                name=changed.name,
-                telephones=changed.numbers,
-                addresses=changed.addresses,
-                card=changed.card,
-            )
-            standing.add(contacts.by_ids(connection, book.account, [known.id])[known.id])
-            done.changed += 1
+            else:
+                contacts.change(
+                    connection,
+                    known,
+                    now=now,
+                    name=becomes.name,
+                    telephones=becomes.numbers,
+                    addresses=becomes.addresses,
+                    card=becomes.card,
+                )
+                standing.add(_as_contact(known.id, book, becomes, now))
+                done.changed += 1
         except RefusedError as error:
             done.faults.append(Fault(card.line, str(error)))
     return done
+
+
+def _as_contact(number: int, book: Book, entry: Entry, now: datetime) -> Contact:
+    """The contact as it is from now on."""
+    ways = tuple(contacts.once(entry.numbers)), tuple(contacts.once(entry.addresses))
+    return Contact(number, book.name, entry.uid, entry.name, *ways, now, now, entry.card)
 
 
 class _Standing:
@@ -80,7 +81,7 @@ class _Standing:
         if entry.uid in self._by_uid:
             return self._by_uid[entry.uid]
         for contact in self._by_name.get(names.fold(entry.name), {}).values():
-            if entry.uid and not contact.uid.startswith(_OURS):
+            if entry.uid and not contact.uid.startswith(contacts.OUR_UID):
                 continue
             if _same_person(contact, entry):
                 return contact
@@ -103,6 +104,13 @@ def _changed(known: Contact, entry: Entry) -> Entry | None:
         telephones = tuple(contacts.once([*known.numbers, *telephones]))
         boxes = tuple(contacts.once([*known.addresses, *boxes]))
         card = known.card or card
-    as_it_was = (known.name, known.numbers, known.addresses, known.card)
     name = entry.name if entry.uid == known.uid else known.name
-    return None if (name, telephones, boxes, card) == as_it_was else Entry(name, telephones, boxes, known.uid, card)
+    changed = Entry(name, telephones, boxes, known.uid, card)
+    was = Entry(known.name, known.numbers, known.addresses, known.uid, known.card)
+    return None if _essence(changed) == _essence(was) else changed
+
+
+def _essence(entry: Entry) -> tuple[object, ...]:
+    """What makes a difference: not how a number happens to be written."""
+    telephones = [(one.kind, one.identity) for one in entry.numbers]
+    return entry.name, telephones, list(entry.addresses), entry.card

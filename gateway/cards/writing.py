@@ -1,4 +1,8 @@
-"""A contact as a vCard, of version 3.0 (RFC 2426) or 4.0 (RFC 6350). Folding and quoting are vobject's."""
+"""A contact as a vCard, of version 3.0 (RFC 2426) or 4.0 (RFC 6350).
+
+Parameters are quoted by vobject, which knows what needs it. It folds lines of characters beyond the basic plane too
+late, so that is done here.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from gateway.cards.content_lines import escape, parse
 from gateway.contacts import Contact, Kind, Telephone
 
 VERSIONS = ("3.0", "4.0")
+#: The longest line, in octets; and for vobject, one that is never reached.
+_WIDTH, _WHOLE = 75, 1_000_000_000
 _TYPES = {Kind.MOBILE: "cell", Kind.HOME: "home", Kind.WORK: "work", Kind.FAX: "fax", Kind.OTHER: "voice"}
 #: Properties that 3.0 does not have (RFC 6350 appendix A.2), written as extensions there.
 _NEW = frozenset({"ANNIVERSARY", "GENDER", "LANG", "RELATED", "MEMBER", "CLIENTPIDMAP", "XML"})
@@ -59,5 +65,17 @@ def _line(
         parameters.append(["TYPE", *wanted])
     if first and four:
         parameters.append(["PREF", "1"])
-    written: str = ContentLine(name, parameters, value, None, encoded=True).serialize()
-    return written
+    written: str = ContentLine(name, parameters, value, None, encoded=True).serialize(lineLength=_WHOLE)
+    return _folded(written.rstrip("\r\n"))
+
+
+def _folded(line: str) -> str:
+    """A line in pieces of at most 75 octets, none ending inside a character (RFC 6350 section 3.2)."""
+    pieces, piece, octets = [], "", 0
+    for mark in line:
+        size = len(mark.encode())
+        if octets + size > _WIDTH:
+            pieces.append(piece)
+            piece, octets = " ", 1
+        piece, octets = piece + mark, octets + size
+    return "\r\n".join([*pieces, piece, ""])

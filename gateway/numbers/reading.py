@@ -89,7 +89,10 @@ def national(digits: str, region: str) -> Reading | None:
 
 def country_code(digits: str) -> str:
     """The country code these digits begin with, or nothing. No code is the beginning of another (ITU-T E.164)."""
-    return next((digits[:length] for length in (1, 2, 3) if digits[:length] in _COUNTRY_CODES), "")
+    for length in (1, 2, 3):
+        if digits[:length] in _COUNTRY_CODES:
+            return digits[:length]
+    return ""
 
 
 def country(code: str) -> str | None:

@@ -14,7 +14,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Boolean, Connection, Executable, Table, insert
 from sqlalchemy.dialects import sqlite
@@ -33,7 +33,7 @@ MOST_IN = 512
 #: How SQL is written for each driver: places instead of names.
 _DIALECTS: Mapping[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
-    "postgresql": psycopg.dialect(paramstyle="format"),
+    "postgresql": psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
 }
 
 
@@ -94,8 +94,7 @@ def insert_into(table: Table, *without: str) -> Statement:
 class _Compiled:
     """What one database is sent, and how values go in and rows come out. `size` is the length of the list, 0: none."""
 
-    def __init__(self, construct: Executable, dialect: str, size: int, columns: Sequence[str] | None) -> None:
-        construct = cast(Any, construct)
+    def __init__(self, construct: Any, dialect: str, size: int, columns: Sequence[str] | None) -> None:
         plain = construct.compile(dialect=_DIALECTS[dialect], column_keys=columns)
         lists = [name for name, bind in plain.binds.items() if bind.expanding]
         self.expanding: str | None = lists[0] if lists else None
@@ -156,7 +155,7 @@ def _reader(construct: Any, dialect: str) -> Callable[[Any], list[Row]]:
     columns = list(getattr(construct, "exported_columns", ()))
     if not columns:
         return lambda cursor: []
-    kind = namedtuple("Found", [column.key for column in columns])  # type: ignore[misc]  # noqa: PYI024
+    kind = namedtuple("Found", [column.key for column in columns])  # type: ignore[misc]
     make: Callable[[Iterable[Any]], Row] = kind._make
     instants = [n for n, column in enumerate(columns) if isinstance(column.type, Instant)]
     flags = [n for n, column in enumerate(columns) if isinstance(column.type, Boolean)] if dialect == "sqlite" else []

@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
@@ -28,6 +28,12 @@ log = logging.getLogger(__name__)
 MOST = 500
 #: How long the members of a set that failed are run one by one before the rest is refused, in seconds.
 PATIENCE = 10.0
+#: So many that wait are a set by themselves, and it begins at once.
+ENOUGH = 40
+#: How much longer than its patience the first of a group waits, while others come.
+STRETCH = 4
+#: Who is due within this many seconds goes along with a set that begins for others.
+SOON = 0.001
 
 
 #: Further arguments for a set that is about to begin, given those it has of another verb; and for each whom to tell.
@@ -49,20 +55,41 @@ class Member:
 Observe = Callable[[Sequence[Member], Sequence[Any], float], None]
 
 
-class Lane:
-    """Verbs that share their sets, run in their order within a set, one set after the other."""
+@dataclass(slots=True)
+class _Patient:
+    """Members of one verb that let others come first: begun when none has come for `patience`, or the first waited
+    `STRETCH` times as long."""
 
-    def __init__(self, run: Run, verbs: Mapping[str, Verb], threads: Executor) -> None:
+    patience: float
+    members: list[Member] = field(default_factory=list)
+    first: float = 0.0
+    last: float = 0.0
+
+    def due(self) -> float:
+        return min(self.first + STRETCH * self.patience, self.last + self.patience) if self.members else math.inf
+
+
+class Lane:
+    """Verbs that share their sets, run in their order within a set, one set after the other.
+
+    A set costs much before its first member, so sets keep a pace: one begins `pace` seconds after the last began at
+    the soonest, unless many wait. Who comes alone waits for nothing.
+    """
+
+    def __init__(self, run: Run, verbs: Mapping[str, Verb], threads: Executor, pace: float = 0.0) -> None:
         """Sets are carried out by `run` on `threads`."""
         self._run = run
         self._verbs = dict(verbs)
         self._order = {name: place for place, name in enumerate(verbs)}
         self._threads = threads
+        self._pace = pace
         self.observe: Observe = lambda members, results, seconds: None
         self._gathered: list[Member] = []
+        self._patient: dict[str, _Patient] = {}
         self._rides: dict[tuple[str, str], Ride] = {}
         self._busy = False
         self._began = 0.0
+        self._next = 0.0  # when a set may begin, in the loop's seconds
         self._timer: asyncio.Handle | None = None
         self._due = math.inf
         self._idle: asyncio.Future[None] | None = None
@@ -74,43 +101,73 @@ class Lane:
     def do(self, verb: str, argument: Any, patience: float = 0.0) -> asyncio.Future[Any]:
         """The result of one member of the next set, after the set is committed.
 
-        A member with patience lets that many seconds pass for others to come, unless a set begins before.
+        A member with patience waits that many seconds for another of its verb, and so does the next, up to `STRETCH`
+        times as long for the first of them.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
-        self._gathered.append(Member(verb, argument, done))
-        if not self._busy:
-            self._begin_at(loop, loop.time() + patience if patience else 0.0)
+        member = Member(verb, argument, done)
+        if patience:
+            group = self._patient.setdefault(verb, _Patient(patience))
+            group.patience, group.last = patience, loop.time()
+            if not group.members:
+                group.first = group.last
+            group.members.append(member)
         else:
-            self._due = 0.0
+            self._gathered.append(member)
+        self._arm(loop)
         return done
 
-    def _begin_at(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
-        if due < self._due:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._due = due
-            # Not at once: what else is asked for in this turn of the loop goes along.
-            self._timer = loop.call_at(due, self._begin, loop) if due else loop.call_soon(self._begin, loop)
+    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin a set when one is due, but none before its time."""
+        if self._busy:
+            return
+        due = 0.0 if self._gathered or self._idle else min((one.due() for one in self._patient.values()), default=0.0)
+        waiting = len(self._gathered)
+        due = due if waiting >= ENOUGH or self._idle else max(due, self._next)
+        if due >= self._due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        # Not at once: what else is asked for in this turn of the loop goes along.
+        later = due > loop.time()
+        self._timer = loop.call_at(due, self._begin, loop) if later else loop.call_soon(self._begin, loop)
 
     async def finish(self) -> None:
         """Returns when everything that has gathered is committed."""
         loop = asyncio.get_running_loop()
-        if self._gathered and not self._busy:
-            self._begin_at(loop, 0.0)
-        if self._gathered or self._busy:
+        if self._waits() or self._busy:
             self._idle = self._idle or loop.create_future()
+            self._arm(loop)
             await self._idle
+
+    def _waits(self) -> bool:
+        return bool(self._gathered) or any(one.members for one in self._patient.values())
+
+    def _take(self, now: float) -> list[Member]:
+        """Who goes into the set that begins now."""
+        members, self._gathered = self._gathered[:MOST], self._gathered[MOST:]
+        for group in self._patient.values():
+            if group.members and (self._idle or group.due() <= now + SOON or len(group.members) >= ENOUGH):
+                members += group.members
+                group.members = []
+        return members
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """Send the next set to the writer."""
         self._timer, self._due = None, math.inf
-        members, self._gathered = self._gathered[:MOST], self._gathered[MOST:]
+        now = loop.time()
+        members = self._take(now)
+        if not members:
+            if self._waits():
+                self._arm(loop)
+            return
         for (verb, other), ride in self._rides.items():
             some = [member.argument for member in members if member.verb == verb]
             members += [Member(other, argument, None, rider) for argument, rider in (ride(some) if some else ())]
         members.sort(key=lambda member: self._order[member.verb])
-        self._busy, self._began = True, time.perf_counter()
+        self._busy, self._began, self._next = True, time.perf_counter(), now + self._pace
         try:
             self._threads.submit(self._carry, loop, members)
         except RuntimeError as error:  # the threads are shut down
@@ -134,16 +191,18 @@ class Lane:
         for member, result in zip(members, results, strict=True):
             if member.rider is not None:
                 member.rider(result)
-        if self._gathered:
-            self._begin(loop)
-        _answer(members, results)
-        self.observe(members, results, seconds)
-        if not self._busy and not self._gathered and self._idle is not None:
+        if self._waits():
+            self._arm(loop)
+        elif self._idle is not None:
             self._idle.set_result(None)
             self._idle = None
+        _answer(members, results)
+        self.observe(members, results, seconds)
 
     def _ended(self, loop: asyncio.AbstractEventLoop, members: list[Member], error: BaseException) -> None:
         members, self._gathered = members + self._gathered, []
+        for group in self._patient.values():
+            members, group.members = members + group.members, []
         stopped = StoreLostError(f"the store stopped while committing ({type(error).__name__})")
         self._carried(loop, members, [stopped] * len(members))
 

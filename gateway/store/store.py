@@ -30,6 +30,8 @@ Work = Callable[[Connection], T]
 
 log = logging.getLogger(__name__)
 
+#: Seconds between the beginnings of two sets on SQLite: what a message may wait for others, where others come.
+PACE = 0.004
 #: How often a work is run again after a deadlock before its caller hears of it.
 _RERUNS = 5
 
@@ -65,7 +67,7 @@ class Store:
         in an order that no sorting within a verb can keep, and several daemons would run into deadlocks.
         """
         if self._one_writer:
-            return dict.fromkeys(verbs, Lane(self.run_now, verbs, self._writers))
+            return dict.fromkeys(verbs, Lane(self.run_now, verbs, self._writers, PACE))
         lanes = {}
         for name, verb in verbs.items():
             thread = ThreadPoolExecutor(1, thread_name_prefix=f"store-{name}")
@@ -148,7 +150,7 @@ class Store:
     async def do(self, verb: str, argument: Any, *, patience: float = 0.0) -> Any:
         """The result of one member of the next set, after the set is committed.
 
-        With `patience` it waits that many seconds for others to share the set with, unless one begins before.
+        With `patience` it waits that many seconds for others of its verb to share a set with (`Lane.do`).
         """
         if self._closed:
             raise StoreError("the store is closed")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,9 +53,25 @@ level = "warning"
 
 
 def processor_seconds(pid: int) -> float:
-    """User and system time a process has used."""
+    """User and system time a process has used, all its threads together."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that come from it."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            for child in (task / "children").read_text().split():
+                found += family(int(child))
+    return found
+
+
+def most_memory(pid: int) -> int:
+    """The most that was resident of a process so far, in octets (VmHWM)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def free_port() -> int:
@@ -93,6 +109,15 @@ def _lines(path: Path, event: str) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
+def wait_for(come: Callable[[], bool], seconds: float, complaint: str, *, pause: float = 0.02) -> None:
+    """Wait until this is true; `TimeoutError` with the complaint where it is not in time."""
+    end = time.monotonic() + seconds
+    while not come():
+        if time.monotonic() > end:
+            raise TimeoutError(complaint)
+        time.sleep(pause)
+
+
 def _wait(ask: Any, *, patience: float = 20.0, pause: float = 0.02) -> Any:
     end = time.monotonic() + patience
     while time.monotonic() < end:
@@ -117,7 +142,7 @@ def tocsin(
         values["max_size"] = max_size
         path.write_text(_CONFIG.format(**values))
         _people(path)
-        with _notified(place) as (address, ready):
+        with notified(place) as (address, ready):
             environment = {**os.environ, "NOTIFY_SOCKET": address}
             process = subprocess.Popen([TOCSIN, "--config", str(path), "serve"], env=environment)
             try:
@@ -131,7 +156,8 @@ def tocsin(
 
 
 @contextlib.contextmanager
-def _notified(place: Path) -> Iterator[tuple[str, Any]]:
+def notified(place: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """A NOTIFY_SOCKET's address, and what returns when READY=1 has come to it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as post:
         address = str(place / "notify")
         post.bind(address)

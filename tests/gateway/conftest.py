@@ -237,7 +237,7 @@ def _audit(connection: Connection) -> None:
     used: dict[Any, int] = defaultdict(int)
     returned: dict[int, int] = defaultdict(int)
     taken: dict[int, int] = defaultdict(int)
-    parts = [(row, State(row.state)) for row in connection.execute(select(schema.segment))]
+    parts = [(row, State(row.state)) for row in connection.execute(select(schema.ever))]
     parts += [(row, State.QUEUED) for row in connection.execute(select(schema.chunk))]
     for row, state in parts:
         assert 0 <= row.allotment <= row.units

@@ -138,7 +138,7 @@ async def test_a_database_at_its_largest_size_does_likewise(
         def limit(dbapi: sqlite3.Connection, _record: object) -> None:
             dbapi.execute(f"PRAGMA max_page_count = {most[0]}")
 
-    described = serve([operator(centre.port, on_unknown="park", window=10)])
+    described = serve([operator(centre.port, on_unknown="park", window=100)])
     async with house(described.path, described.config, opened=limited) as running:
         senders = Senders(described.smtp)
         senders.left += islice(stream, 30)
@@ -148,9 +148,9 @@ async def test_a_database_at_its_largest_size_does_likewise(
 
         await centre.order("hold")
         connection = await Connection.open(described.smtp)
-        for mail in islice(stream, 20):
+        for mail in islice(stream, 110):
             senders.note(mail, await connection.send(mail))
-        await centre.wait(accepted + 10)
+        await centre.wait(accepted + 100)  # too many answers for the room that is left in pages
         most[0] = 1
         await running.store.run(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1").close())
         await send_until(connection, senders, stream, "451 4.3.0")

@@ -178,7 +178,7 @@ async def test_two_daemons_share_the_work_and_the_one_that_dies_leaves_no_double
     route = operator(centre.port, on_unknown="park", unknown_wait="PT1S", window=10, binds=2)
     daemons = [serve([route]) for _ in range(2)]
     for daemon in daemons:
-        daemon.config["log"]["level"] = "info"
+        daemon.config["log"]["level"] = "debug"
         await daemon.start()
     stream = mails(random.Random(4), PAYERS)
     senders = [Senders(daemon.smtp) for daemon in daemons]

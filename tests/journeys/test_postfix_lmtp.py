@@ -11,6 +11,7 @@ import pytest
 from daemon.door import MailRequest, Sender, Taken
 from daemon.listener import Listener, ListenSettings
 from daemon.peers import Networks
+from gateway.failure import RefusedError
 from gateway.numbers import sms_number
 from tests.peers.postfix import Postfix, free_port
 
@@ -31,6 +32,10 @@ class House:
 
     async def check_recipient(self, sender: Sender, number: str) -> None:
         """Every number has a route."""
+
+    async def check_name(self, sender: Sender, name: str) -> None:
+        """There are no lists and no contacts: numbers are what is asked for."""
+        raise RefusedError(f"No list and no contact of yours is called {name}.", smtp="550 5.1.1")
 
     async def take(self, request: MailRequest) -> Taken:
         if self.failing:

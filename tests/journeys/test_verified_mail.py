@@ -13,6 +13,7 @@ import pytest
 from daemon.door import MailRequest, Sender, Taken
 from daemon.listener import Listener, ListenSettings
 from daemon.peers import Networks
+from gateway.failure import RefusedError
 from gateway.numbers import sms_number
 from tests.peers.postfix import Postfix, free_port
 from tests.peers.verifiers import AUTHSERV_ID, Verifiers
@@ -36,6 +37,10 @@ class House:
 
     async def check_recipient(self, sender: Sender, number: str) -> None:
         """Every number has a route."""
+
+    async def check_name(self, sender: Sender, name: str) -> None:
+        """There are no lists and no contacts: numbers are what is asked for."""
+        raise RefusedError(f"No list and no contact of yours is called {name}.", smtp="550 5.1.1")
 
     async def take(self, request: MailRequest) -> Taken:
         self.taken.append(request)

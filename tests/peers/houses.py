@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,14 @@ async def house(
     *,
     now: Callable[[], datetime] = utc_now,
     opened: Callable[[Store], None] = lambda _: None,
+    sockets: Mapping[str, list[socket.socket]] | None = None,
 ) -> AsyncIterator[House]:
     """A house of this configuration, serving; it drains at the end. `opened` gets the store before anybody uses it."""
     path.write_text(toml(config))  # noqa: ASYNC240 - once, before anything runs
     read = load(path)
     store = open_store(read)
     opened(store)
-    one = House(read, store, now=now)
+    one = House(read, store, now=now, sockets=sockets)
     running = asyncio.create_task(one.run())
     ready = asyncio.create_task(one.ready.wait())
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED, timeout=30)

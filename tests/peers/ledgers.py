@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
@@ -92,6 +94,21 @@ class Books:
                 )
                 for one in connection.execute(wanted)
             ]
+
+    def rows(self) -> list[Any]:
+        """Every segment for a handset, whole, with its `text`."""
+        row = schema.segment.c
+        with self.reading() as connection:
+            found = connection.execute(select(schema.segment).where(row.channel == "sms").order_by(row.id)).mappings()
+            return [
+                SimpleNamespace(**one, text=text.decode(one["payload"], one["data_coding"], one["udhi"]))
+                for one in found
+            ]
+
+    def attempts(self) -> list[Any]:
+        """Every attempt, in order."""
+        with self.reading() as connection:
+            return list(connection.execute(select(schema.attempt).order_by(*schema.attempt.primary_key)))
 
     def states(self) -> Counter[str]:
         """How many segments there are of each state."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,14 +47,18 @@ class Ran:
 
 
 class Pigeonhole:
-    """Runs scripts in a directory of its own."""
+    """Runs scripts in a directory of its own, which the user it changes to can read."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        directory.chmod(0o777)
+    def __init__(self) -> None:
+        self._directory = directory = Path(tempfile.mkdtemp(prefix="pigeonhole-"))
+        directory.chmod(0o755)
         owner = pwd.getpwnam("mail") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         self._config = directory / "dovecot.conf"
         self._config.write_text(CONFIG.format(user=owner.pw_uid, group=owner.pw_gid, directory=directory))
+
+    def close(self) -> None:
+        """Take the directory away."""
+        shutil.rmtree(self._directory, ignore_errors=True)
 
     def run(
         self,

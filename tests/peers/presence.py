@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -36,8 +37,15 @@ def _postfix() -> bool:
     return shutil.which("postfix", path=_EVERYWHERE) is not None and os.geteuid() == 0
 
 
+def _net_smpp() -> bool:
+    command = ["perl", "-MNet::SMPP", "-e", "1"]
+    return shutil.which("perl") is not None and not subprocess.run(command, capture_output=True, check=False).returncode
+
+
 PEERS: Mapping[str, Callable[[], bool]] = {
     "dovecot": _dovecot,
+    "net-smpp": _net_smpp,
+    "kannel": lambda: all(shutil.which(name, path=_EVERYWHERE) for name in ("bearerbox", "smsbox")),
     "pigeonhole": _command("sieve-test"),
     "node-smpp": lambda: shutil.which("node") is not None and NODE_SMPP.is_dir(),
     "postfix": _postfix,

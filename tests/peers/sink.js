@@ -1,17 +1,23 @@
 // An SMS centre made of node-smpp, which nobody here wrote: the sink of the journeys, the crash runs and the benchmarks.
 //
 //   node tests/peers/sink.js [--port 0] [--password P] [--receipts] [--receipt-delay MS] [--delay MS] [--throttle N]
-//        [--throttle-every N] [--rate N] [--silent N] [--drop-every N] [--by text|to|both] [--quiet]
+//        [--throttle-every N] [--throttle-tenths N] [--rate N] [--silent N] [--nack-every N] [--drop-every N]
+//        [--receipts-first] [--slam N] [--dribble] [--by text|to|both] [--quiet | --brief]
 //
 // Speaks JSON, one line each. On stdout first {"event":"listening","port"}; then, unless --quiet, {"event":"bind"…},
 // {"event":"submit","text","to","from","id","status","data_coding","esm_class","udh",…} for each submit_sm;
 // "at" is when it came, in nanoseconds of the machine's monotonic clock; and {"event":"receipt","id"} for each answered.
-// --throttle answers the first N by ESME_RTHROTTLED, --throttle-every each Nth; --rate what exceeds N a second;
-// --silent leaves the first N unanswered; --drop-every destroys the connection at each Nth, unanswered.
+// --brief says of a submit only "text", "status" and "at", and nothing of receipts: what costs little beside a measurement.
+// --throttle answers the first N by ESME_RTHROTTLED, --throttle-every each Nth, --throttle-tenths N of each ten; --rate
+// what exceeds N a second; --silent leaves the first N unanswered; --nack-every answers each Nth by generic_nack;
+// --drop-every destroys the connection at each Nth, unanswered; --slam closes the first N connections at once;
+// --dribble writes three octets at a time; --receipts-first sends a receipt before the answer it belongs to.
 //
 // On stdin {"do":"counts"}, {"do":"counts","all":true}, {"do":"throttle","n":30}, {"do":"silent","n":5}, {"do":"drop"},
-// {"do":"unbind"}, {"do":"deliver","from","to","text"}, {"do":"reset"}; {"do":"set","delay":5} changes any option;
-// {"do":"refuse","to","status"} answers one number by this status, {"do":"hold"} keeps answers until {"do":"release"},
+// {"do":"unbind"}, {"do":"deaf"} (reads nothing more on what is connected now), {"do":"raw","hex"} (writes these octets),
+// {"do":"deliver","from","to","text"}, {"do":"reset"}; {"do":"set","delay":5} changes any option;
+// {"do":"refuse","to","status"} answers one number by this status, {"do":"hold"} keeps answers until {"do":"release"}
+// ("reverse": the last first),
 // {"do":"close"} drops all and stops listening until {"do":"listen"}, which listens at the same port again; each of
 // these says {"event":"done","of":…} when it is so. Answers counts, and prints them at SIGTERM, too:
 // {"event":"counts","submits","accepted","unique","doubled":{…},"throttled","silent","dropped","receipts","deferred",
@@ -28,7 +34,8 @@ for (let words = process.argv.slice(2); words.length;) {
   const name = words.shift().replace(/^--/, '').replace(/-(.)/g, (_, letter) => letter.toUpperCase());
   options[name] = words.length && !words[0].startsWith('--') ? words.shift() : true;
 }
-for (const name of ['port', 'receiptDelay', 'delay', 'throttle', 'throttleEvery', 'rate', 'silent', 'dropEvery']) {
+for (const name of ['port', 'receiptDelay', 'delay', 'throttle', 'throttleEvery', 'throttleTenths', 'rate', 'silent', 'nackEvery',
+  'dropEvery', 'slam']) {
   options[name] = Number(options[name] || 0);
 }
 
@@ -49,7 +56,7 @@ function say(line) {
   lines.push(JSON.stringify(line));
 }
 function together(session) {
-  if (session.corked) return;
+  if (session.corked || options.dribble) return;
   session.corked = true;
   session.socket.cork();
   setImmediate(() => { session.corked = false; session.socket.uncork(); });
@@ -67,6 +74,7 @@ function statusOf(pdu) {
   if (refused.has(pdu.destination_addr)) return refused.get(pdu.destination_addr);
   if (options.throttle > 0) { options.throttle--; return smpp.ESME_RTHROTTLED; }
   if (options.throttleEvery && total.submits % options.throttleEvery === 0) return smpp.ESME_RTHROTTLED;
+  if (total.submits % 10 < options.throttleTenths) return smpp.ESME_RTHROTTLED;
   if (options.rate) {
     const now = Math.floor(Date.now() / 1000);
     if (now !== second) { second = now; inSecond = 0; }
@@ -83,7 +91,8 @@ function submitted(session, pdu) {
   const text = payload ? payload.message.toString() : '';
   const udh = payload && payload.udh ? Buffer.concat(payload.udh).toString('hex') : '';
   const silent = options.silent > 0 && options.silent-- > 0;
-  const status = silent ? null : statusOf(pdu);
+  const nacked = options.nackEvery && total.submits % options.nackEvery === 0;
+  const status = silent ? null : nacked ? smpp.ESME_RSYSERR : statusOf(pdu);
   const id = `${birth}${(++serial).toString(16).padStart(8, '0')}`;
   if (status === smpp.ESME_ROK) {
     last = performance.now();
@@ -93,7 +102,9 @@ function submitted(session, pdu) {
   } else {
     total[silent ? 'silent' : 'throttled']++;
   }
-  if (!options.quiet) {
+  if (options.brief) {
+    say({ event: 'submit', text, status, at });
+  } else if (!options.quiet) {
     say({
       event: 'submit', text, to: pdu.destination_addr, from: pdu.source_addr, id, status, udh,
       data_coding: pdu.data_coding, esm_class: pdu.esm_class, registered_delivery: pdu.registered_delivery,
@@ -104,10 +115,14 @@ function submitted(session, pdu) {
   if (silent) return;
   const answer = () => {
     together(session);
-    session.send(pdu.response(status ? { command_status: status } : { message_id: id }));
-    if (status === smpp.ESME_ROK && options.receipts && pdu.registered_delivery & 1) {
-      setTimeout(receipt, options.receiptDelay, pdu, id, new Date());
+    const reports = status === smpp.ESME_ROK && options.receipts && pdu.registered_delivery & 1;
+    if (reports && options.receiptsFirst) receipt(pdu, id, new Date());
+    if (nacked) {
+      session.send(new smpp.PDU('generic_nack', { command_status: status, sequence_number: pdu.sequence_number }));
+    } else {
+      session.send(pdu.response(status ? { command_status: status } : { message_id: id }));
     }
+    if (reports && !options.receiptsFirst) setTimeout(receipt, options.receiptDelay, pdu, id, new Date());
   };
   if (held) held.push(answer); else if (options.delay) setTimeout(answer, options.delay); else answer();
 }
@@ -121,7 +136,7 @@ function receipt(pdu, id, at) {
     esm_class: 4, receipted_message_id: id, message_state: 2,
     short_message: Buffer.from(`id:${id} sub:001 dlvrd:001 submit date:${stamp(at)} done date:${stamp(new Date())} ` +
       'stat:DELIVRD err:000 text:'),
-  }, () => { total.receipts++; if (!options.quiet) say({ event: 'receipt', id }); });
+  }, () => { total.receipts++; if (!options.quiet && !options.brief) say({ event: 'receipt', id }); });
 }
 
 // Delivers to whoever receives; what is put off, finds nobody, or is not answered before the connection is lost, is
@@ -153,6 +168,13 @@ function bound(session, pdu) {
 
 const server = smpp.createServer((session) => {
   session.unanswered = new Set();
+  session.on('error', () => { receivers.delete(session); session.destroy(); });
+  if (options.slam > 0 && options.slam-- > 0) return session.destroy();
+  if (options.dribble) {
+    const write = session.socket.write.bind(session.socket);
+    session.socket.setNoDelay(true);
+    session.socket.write = (octets) => { for (let at = 0; at < octets.length; at += 3) write(octets.subarray(at, at + 3)); return true; };
+  }
   session.number = ++connections;
   for (const command of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
     session.on(command, (pdu) => bound(session, pdu));
@@ -165,7 +187,6 @@ const server = smpp.createServer((session) => {
     if (!options.quiet) say({ event: 'close', client: session.number });
     for (const again of session.unanswered) again();
   });
-  session.on('error', () => { receivers.delete(session); session.destroy(); });
 });
 function listen() {
   server.listen(options.port, '127.0.0.1', () => {
@@ -181,7 +202,14 @@ const verbs = {
   set: ({ do: _, ...values }) => { Object.assign(options, values); did('set'); },
   refuse: (order) => { refused.set(order.to, order.status); did('refuse'); },
   hold: () => { held = held || []; did('hold'); },
-  release: () => { const answers = held || []; held = null; for (const answer of answers) answer(); did('release'); },
+  release: (order) => {
+    const answers = held || [];
+    held = null;
+    for (const answer of order.reverse ? answers.reverse() : answers) answer();
+    did('release');
+  },
+  deaf: () => { for (const session of server.sessions) { session.socket.removeAllListeners('readable'); session.socket.pause(); } did('deaf'); },
+  raw: (order) => { for (const session of server.sessions) session.socket.write(Buffer.from(order.hex, 'hex')); did('raw'); },
   close: () => { server.close(() => did('close')); dropAll(); },
   listen,
   counts: (order) => say(counts(order.all)),

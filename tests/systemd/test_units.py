@@ -83,7 +83,7 @@ def test_the_lmtp_socket_is_postfixs_alone_and_within_its_chroot() -> None:
     assert (socket["SocketGroup"], socket["SocketMode"]) == (["postfix"], ["0660"])
 
 
-@pytest.mark.parametrize("name", ["lmtp", "smtp"])
+@pytest.mark.parametrize("name", ["http", "lmtp", "smtp"])
 def test_a_socket_is_handed_over_under_the_name_the_configuration_asks_for(name: str) -> None:
     socket = settings(f"tocsin-{name}.socket")
     assert (socket["FileDescriptorName"], socket["Service"]) == ([name], ["tocsin.service"])

@@ -36,8 +36,10 @@ from gateway.store.schema.mailboxes import mailbox as mailbox
 from gateway.store.schema.messages import LONG_UNDER_WAY as LONG_UNDER_WAY
 from gateway.store.schema.messages import chunk as chunk
 from gateway.store.schema.messages import delivery as delivery
+from gateway.store.schema.messages import ever as ever
 from gateway.store.schema.messages import hold as hold
 from gateway.store.schema.messages import message as message
+from gateway.store.schema.messages import past as past
 from gateway.store.schema.messages import seen as seen
 from gateway.store.schema.messages import segment as segment
 from gateway.store.schema.messages import share as share

@@ -55,6 +55,11 @@ def table(name: str, *items: Any) -> Table:
     return Table(name, metadata, *items)
 
 
+def keyed(name: str, *items: Any) -> Table:
+    """A table that is kept in the order of its key: one tree on SQLite, where others have a second one for the key."""
+    return Table(name, metadata, *items, sqlite_with_rowid=False)
+
+
 def partial(name: str, *columns: Column[Any], where: Any) -> None:
     """An index of those rows only that `where` is true of."""
     Index(name, *columns, sqlite_where=where, postgresql_where=where)

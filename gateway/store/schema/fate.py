@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Text
 
-from gateway.store.schema.base import Instant, Key, partial, table
+from gateway.store.schema.base import Instant, Key, keyed, partial, table
 
-attempt = table(
+attempt = keyed(
     "attempt",
     Column("segment_id", Key, primary_key=True, autoincrement=False),
     Column("n", Integer, primary_key=True, autoincrement=False),
@@ -21,7 +21,7 @@ attempt = table(
 receipt = table(
     "receipt",
     Column("id", Key, primary_key=True),
-    Column("at", Instant, nullable=False, index=True),
+    Column("at", Instant, nullable=False),
     Column("route", String, nullable=False),
     Column("peer_id", String, nullable=False),
     Column("peer_key", String, nullable=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -13,9 +15,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     literal_column,
+    select,
+    union_all,
 )
 
-from gateway.store.schema.base import Instant, Key, partial, table
+from gateway.store.schema.base import Instant, Key, keyed, partial, table
 
 message = table(
     "message",
@@ -35,7 +39,7 @@ message = table(
     Index(None, "account_id", "id"),
 )
 
-seen = table(
+seen = keyed(
     "seen",  # the keys of invariant I3
     Column("account_id", Key, primary_key=True, autoincrement=False),
     Column("key", LargeBinary, primary_key=True),
@@ -68,39 +72,57 @@ chunk = table(
     Index(None, "rank", "message_id"),
 )
 
+
+def _segment_columns() -> list[Column[Any]]:
+    return [
+        Column("id", Key, primary_key=True, autoincrement=False),
+        Column("delivery_id", BigInteger, nullable=False),
+        Column("message_id", BigInteger, nullable=False),
+        Column("account_id", BigInteger, nullable=False),
+        Column("n", Integer, nullable=False),  # from 1
+        Column("parts", Integer, nullable=False),
+        Column("channel", String, nullable=False),
+        Column("address", String, nullable=False),
+        Column("route", String, nullable=False),
+        Column("state", String, nullable=False),
+        Column("rank", BigInteger),  # its turn; none while it waits for `due`
+        Column("due", Instant),
+        Column("expires", Instant, nullable=False),
+        Column("attempts", Integer, nullable=False, default=0),
+        Column("payload", LargeBinary),
+        Column("data_coding", Integer, nullable=False, default=0),
+        Column("udhi", Boolean, nullable=False, default=False),
+        Column("concat", String, nullable=False, default=""),  # udh8, udh16, sar, payload; empty for one part
+        Column("reference", Integer),  # what ties the parts together
+        Column("units", Integer, nullable=False),
+        Column("allotment", Integer, nullable=False),  # of `units`, drawn from the period that starts at `period`
+        Column("period", Instant),
+        Column("urgent", Boolean, nullable=False, default=False),
+        Column("resent", Boolean, nullable=False, default=False),
+        Column("node", BigInteger),  # who is submitting it
+        Column("submitted", Instant),
+        Column("peer_id", String),  # as the operator wrote it
+        Column("peer_key", String),  # folded, to be found by (gateway.peer_ids)
+        Column("finished", Instant),
+    ]
+
+
 segment = table(
     "segment",
-    Column("id", Key, primary_key=True, autoincrement=False),
-    Column("delivery_id", BigInteger, nullable=False),
-    Column("message_id", BigInteger, nullable=False),
-    Column("account_id", BigInteger, nullable=False),
-    Column("n", Integer, nullable=False),  # from 1
-    Column("parts", Integer, nullable=False),
-    Column("channel", String, nullable=False),
-    Column("address", String, nullable=False),
-    Column("route", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("rank", BigInteger),  # its turn; none while it waits for `due`
-    Column("due", Instant),
-    Column("expires", Instant, nullable=False),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("payload", LargeBinary),
-    Column("data_coding", Integer, nullable=False, default=0),
-    Column("udhi", Boolean, nullable=False, default=False),
-    Column("concat", String, nullable=False, default=""),  # udh8, udh16, sar, payload; empty for one part
-    Column("reference", Integer),  # what ties the parts together
-    Column("units", Integer, nullable=False),
-    Column("allotment", Integer, nullable=False),  # of `units`, drawn from the period that starts at `period`
-    Column("period", Instant),
-    Column("urgent", Boolean, nullable=False, default=False),
-    Column("resent", Boolean, nullable=False, default=False),
-    Column("node", BigInteger),  # who is submitting it
-    Column("submitted", Instant),
-    Column("peer_id", String),  # as the operator wrote it
-    Column("peer_key", String),  # folded, to be found by (gateway.peer_ids)
-    Column("finished", Instant),
+    *_segment_columns(),
     Index("ix_segment_message_id", "message_id", "delivery_id", "n"),
 )
+
+#: Segments that are over, out of the queue's way (gateway.history). They come back for a receipt that changes them.
+past = table(
+    "past",
+    *_segment_columns(),
+    Index("ix_past_message_id", "message_id", "delivery_id", "n"),
+)
+partial("ix_past_peer_key", past.c.peer_key, where=past.c.peer_key.is_not(None))
+
+#: Every segment there is, for who tells of messages. Conditions go through to both tables' indexes.
+ever = union_all(select(segment), select(past)).subquery("ever")
 
 _QUEUED = segment.c.state == "queued"
 
@@ -116,7 +138,7 @@ partial("ix_segment_waiting", segment.c.due, where=_QUEUED & segment.c.rank.is_(
 partial("ix_segment_expiring", segment.c.expires, where=segment.c.state.in_(["queued", "held"]))
 partial("ix_segment_submitting", segment.c.node, where=segment.c.state == "submitting")
 partial("ix_segment_unknown", segment.c.due, where=segment.c.state == "unknown")
-partial("ix_segment_peer_key", segment.c.route, segment.c.peer_key, where=segment.c.peer_key.is_not(None))
+partial("ix_segment_peer_key", segment.c.peer_key, where=segment.c.peer_key.is_not(None))
 partial("ix_segment_unknown_address", segment.c.address, where=segment.c.state == "unknown")
 
 partial("ix_segment_asked", segment.c.due, where=(segment.c.state == "accepted") & segment.c.due.is_not(None))
@@ -130,7 +152,7 @@ LONG_UNDER_WAY = (
 partial("ix_segment_long", segment.c.address, where=LONG_UNDER_WAY)
 
 #: Whose turn it is: the last rank given to an account's segments on a route, apart for its urgent ones.
-share = table(
+share = keyed(
     "share",
     Column("route", String, primary_key=True),
     Column("account_id", Key, primary_key=True, autoincrement=False),
@@ -139,7 +161,7 @@ share = table(
 )
 
 #: How far a route's queue has come: the greatest rank ever claimed on it.
-turn = table(
+turn = keyed(
     "turn",
     Column("route", String, primary_key=True),
     Column("rank", BigInteger, nullable=False),

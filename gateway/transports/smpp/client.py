@@ -120,6 +120,7 @@ class SmppTransport:
         self._draining = asyncio.Event()
         self._said: tuple[LinkState, str] | None = None
         self._throttle_why = ""
+        self._throttle_said = -math.inf
         self._variants: dict[int, tuple[Variant, str]] = {}  # said once more, how, and why: by the segment's id
         self._recent: dict[str, float] = {}  # the last two numbers something was accepted for, and when
         self.resize(max(1, route.binds), route.rate)
@@ -299,11 +300,13 @@ class SmppTransport:
     def answered(self, link: Link, answers: Sequence[tuple[Sent, Answered]], now: float) -> None:
         """Settle what the SMS centre answered, and learn from it how fast to go."""
         answered = self._wall()
-        latest: float | None = None
+        taken = False
         for sent, answer in answers:
             said = meaning(answer.status, self._route.status)
             if said.what is Class.ACCEPTED:
-                latest = sent.steady
+                taken = True
+                if self._pace.level is not None:
+                    self._pace.accepted(sent.steady, now)
                 self._note_accepted(sent.segment.to, now)
                 result = Result.ACCEPTED
             elif said.what in (Class.THROTTLE, Class.QUEUE_FULL):
@@ -319,8 +322,7 @@ class SmppTransport:
             if variant is not None:
                 outcome = replace(outcome, detail=f"{outcome.detail} {variant[0]}, after {variant[1]}".lstrip())
             self._hub.settled(outcome)
-        if latest is not None:
-            self._pace.accepted(latest, now)
+        if taken:
             self._place_of(link).backoff.reset()
         self.room_changed()
 
@@ -402,20 +404,33 @@ class SmppTransport:
         others = (when for number, when in self._recent.items() if number != sent.segment.to)
         if said.what is Class.QUEUE_FULL and any(when >= sent.steady for when in others):
             return Result.TRANSIENT
-        if self._pace.throttled(sent.steady, now):
-            pause, rate = self._pace.paused_until - now, self._pace.rate
-            self._throttle_why = f"the SMS centre asked to be slower ({said.code} {said.name}); now {rate:.0f} a second"
-            log.warning(
-                "route %s: %s, after a pause of %.1f s",
-                self._route.name,
-                self._throttle_why,
-                pause,
-                extra={"action": "smpp_throttled"},
-            )
-            self._report()
+        new = not self._pace.is_throttled(now)
+        paused = self._pace.throttled(sent.steady, now)
+        if new or paused or now >= self._throttle_said + 5.0:
+            self._say_throttled(said, now)
+        if paused:
             self._pump()
-            self._watch_calm(now)
         return Result.THROTTLED
+
+    def _say_throttled(self, said: Meaning, now: float) -> None:
+        """Say so at once, and then not oftener than a second apart: there may be hundreds of them a second."""
+        if now < self._throttle_said + 1.0:
+            return
+        self._throttle_said = now
+        rate, refused = self._pace.rate or 0.0, self._pace.refused
+        more = f", for {refused:.0%} of what it is sent, however fast" if refused else ""
+        self._throttle_why = (
+            f"the SMS centre asked to be slower ({said.code} {said.name}){more}; now {rate:.0f} a second"
+        )
+        log.warning(
+            "route %s: %s, after a pause of %.1f s",
+            self._route.name,
+            self._throttle_why,
+            max(0.0, self._pace.paused_until - now),
+            extra={"action": "smpp_throttled"},
+        )
+        self._report()
+        self._watch_calm(now)
 
     def _watch_calm(self, now: float) -> None:
         if self._calm_timer is None:

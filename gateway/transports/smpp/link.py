@@ -12,8 +12,10 @@ tearing the connection down at once would make unknown what could still be answe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -45,9 +47,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 #: Octets the operating system did not take yet, above which nothing more is written.
-WRITE_LIMIT = 64 * 1024
+WRITE_LIMIT = 16 * 1024
+#: Octets the kernel may hold of what the peer's window has no room for; with `WRITE_LIMIT`, some 200 segments in all.
+UNSENT_OCTETS = 16 * 1024
+#: submit_sm in one write at most.
+PIECE = 100
 #: PDUs waiting to be written to a peer that does not read, above which we do not read from it either.
 UNSENT_LIMIT = 1000
+_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
 #: PDUs without consequence that are worth a warning each, on one connection; what follows is for debugging.
 IGNORED_LIMIT = 20
 #: Seconds for the last words: an answer to our unbind; the closing of the connection.
@@ -130,6 +137,7 @@ class Link(asyncio.Protocol):
         self._may_write = may_write
         self._session: Session | None = None
         self._transport: asyncio.Transport | None = None
+        self._socket: socket.socket | None = None
         self._sent: dict[int, Sent] = {}
         self._late: dict[int, Sent] = {}  # given up; at most the window of them
         self._asked: dict[int, Question] = {}
@@ -167,11 +175,14 @@ class Link(asyncio.Protocol):
         return self._session.room
 
     def submit(self, segments: Iterable[Claimed]) -> None:
-        """Write these, no more than `room`, as one piece."""
+        """Write these, no more than `room`, many as one piece; what a peer that does not read leaves no room for waits
+        in the session, and counts as not written."""
         session = self._session
         assert session is not None
         now = self._clock()
-        for segment in segments:
+        for count, segment in enumerate(segments):
+            if count % PIECE == 0 and count:
+                self._flush()
             try:
                 sequence = session.submit(self._message(segment), now)
             except EncodeError as error:
@@ -237,12 +248,25 @@ class Link(asyncio.Protocol):
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        self._socket = transport.get_extra_info("socket") if _QUICKACK is not None else None
         now = self._clock()
         response = self._route.response_timeout
-        timers = Timers(bind=response, response=response, enquire_link=self._route.enquire_link or None)
+        timers = Timers(
+            bind=response,
+            response=response,
+            enquire_link=self._route.enquire_link or None,
+            inactivity=self._route.inactivity,
+        )
+        self._bound_unsent()
         self._session = Session(Role.ESME, window=self._route.window, now=now, timers=timers)
         self._session.bind(self.mode, self._bind, now)
         self._flush()
+
+    def _bound_unsent(self) -> None:
+        """Leave little with the kernel that it has not sent yet: it would, were this daemon frozen or gone for long."""
+        connection = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_OCTETS)
 
     def data_received(self, data: bytes) -> None:
         """Let the session read it, and act."""
@@ -251,6 +275,7 @@ class Link(asyncio.Protocol):
             return
         now = self._clock()
         self._guarded(lambda: self._act(session.receive(data, now), now))
+        self._acknowledge()
 
     def eof_received(self) -> None:
         """The peer will send no more: nothing can be answered any more."""
@@ -300,6 +325,9 @@ class Link(asyncio.Protocol):
                 self._act_on(event)
         if answers:
             self._owner.answered(self, answers, now)
+        if self._session is not None and self._session.phase is Phase.UNBINDING and not self._leaving:
+            self._set_leaving(f"no message for {self._route.inactivity or 0:g} s, so the connection is made anew")
+            self._end_within(GOODBYE)
         if self._leaving:
             self._leave_if_done()
         if not self.ended.done():
@@ -417,6 +445,16 @@ class Link(asyncio.Protocol):
                 self._unwritten.clear()
             transport.write(session.data_to_send())
         self._arm(session)
+
+    def _acknowledge(self) -> None:
+        """Acknowledge what was read at once, where the system can.
+
+        A centre that leaves Nagle's algorithm on keeps its next PDU back until then (RFC 9293 section 3.7.4), and a
+        delayed acknowledgement would make it wait for 40 ms, window after window.
+        """
+        if self._socket is not None and _QUICKACK is not None:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _hold_for_inbound(self, hold: bool) -> None:
         self._hold("inbound", hold)

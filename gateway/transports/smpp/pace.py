@@ -4,10 +4,10 @@ Without throttling. A route with a rate has slots, `1 / rate` seconds apart. A s
 `_SLACK` seconds, which make up for a clock that ticks late; so in any T seconds no more than `rate * (T + _SLACK) + 1`
 segments go. `room` counts the slots of the next `AHEAD` seconds: what is taken now waits no longer than that.
 
-When the SMS centre throttles, the whole route pauses, and the rate is cut: multiplicative decrease, and additive
-increase as long as it goes well (as TCP does, RFC 5681). The answers to everything sent before a cut say the same thing
-once more and change nothing, and a cut is given a second to show what it does before there is another. Each throttle
-makes the next pause longer, each success shorter: where even the slowest rate is too fast, the pauses find the level.
+When the SMS centre throttles, the whole route pauses and goes on slower; `level.py` says how fast. The refusals of
+everything sent before a pause say the same thing once more and cause no other. Each refusal in a row makes the next
+pause longer, one success ends the row: where even the slowest rate is too fast, the pauses find the level. A centre
+that refuses a share of everything, however slowly it is asked, is not waited for: its refusals are only tried again.
 A route without a rate gets one by its first throttle: half of what it wrote in the last second.
 """
 
@@ -16,6 +16,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from typing import TYPE_CHECKING
+
+from gateway.transports.smpp.level import Level
 
 if TYPE_CHECKING:
     from random import Random
@@ -26,19 +28,18 @@ _SLACK = 0.02
 #: Slots are looked at no oftener than this, so that several PDUs go in one write.
 _TICK = 0.01
 
-_DECREASE = 0.5
-#: A second of success adds this share of the rate at which we were throttled.
-_INCREASE = 0.1
-#: The rate never falls below this share of the rate asked for (or once reached), nor below `_LEAST` a second.
+#: The rate never falls below this share of the rate asked for, nor below `_LEAST` a second.
 _FLOOR = 0.1
-_LEAST = 10.0
+_LEAST = 2.0
 
-_FIRST_PAUSE = 0.25
-_LONGEST_PAUSE = 60.0
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 1.0
+#: While the level is looked for, so many refusals in a row are more than what is between two successes.
+_ROW = 3
 #: How long after the last throttle a route is still called throttled.
 _MEMORY = 5.0
-#: The seconds over which the rate is measured, and for which a cut is left to work.
-_WINDOW = 1.0
+#: The seconds over which the rate of a route without one is measured, and the least of them that tells anything.
+_WINDOW, _GLIMPSE = 1.0, 0.05
 
 
 class Pace:
@@ -48,14 +49,15 @@ class Pace:
         self.ceiling = rate
         self.rate = rate
         self.paused_until = -math.inf
+        #: How the rate is found; None while nothing says that the route is too fast.
+        self.level: Level | None = None
         self._random = random
         self._next = -math.inf  # when the next slot comes
+        self._paused_at = -math.inf
         self._throttled_at = -math.inf
-        self._cut_at = -math.inf
-        self._grown_at = -math.inf
-        self._step = 0.0
-        self._streak = 0
-        self._peak = 0.0
+        self._refused_last = -math.inf  # when that was written for which the route paused last
+        self._row = 0  # refusals since something was accepted
+        self._streak = 0  # pauses since then
         self._written: deque[tuple[float, int]] = deque()  # when, and how many, in the last `_WINDOW`; without a rate
 
     def resize(self, rate: float | None) -> None:
@@ -63,10 +65,11 @@ class Pace:
         if rate == self.ceiling:
             return
         if rate is None or self.rate is None or self.ceiling is None:
-            self.rate = rate
+            self.rate, self.level = rate, None
         else:
             self.rate *= rate / self.ceiling
-            self._step *= rate / self.ceiling
+            if self.level is not None:
+                self.level.scale(rate / self.ceiling)
         self.ceiling = rate
 
     def room(self, now: float) -> int | None:
@@ -103,38 +106,52 @@ class Pace:
         return self._next - AHEAD if self._next - AHEAD > now else None
 
     def throttled(self, written: float, now: float) -> bool:
-        """The centre refused, as too fast, what was written at `written`. Returns whether that changed anything."""
-        if written <= self._throttled_at:
-            return False
+        """The centre refused, as too fast, what was written at `written`. Whether the route pauses for it."""
         self._throttled_at = now
+        searching = self.level is not None
+        if searching:
+            self._learn(written, now, accepted=False)
+        else:
+            self._first(now)
+        if written <= self._paused_at:
+            return False
+        self._row += 1
+        if searching and (self._row < _ROW or (self.level is not None and self.level.expects(self._row))):
+            return False
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._streak, 16))
-        self.paused_until = now + pause * (0.75 + self._random.random() / 2)
         self._streak += 1
-        if now >= self._cut_at + _WINDOW:
-            self._cut(now)
+        self._refused_last = written
+        self._paused_at = now
+        self.paused_until = now + pause * (0.75 + self._random.random() / 2)
         self._next = max(self._next, self.paused_until)
         return True
 
-    def _cut(self, now: float) -> None:
-        reached = self.rate if self.rate is not None else self._measured(now)
-        self._peak = max(self._peak, reached)
-        floor = max(_LEAST, _FLOOR * (self.ceiling or self._peak))
-        self.rate = max(min(floor, reached), reached * _DECREASE)
-        self._step = reached * _INCREASE
-        self._cut_at = self._grown_at = now
-
     def accepted(self, written: float, now: float) -> None:
-        """The centre took something written at `written`."""
-        if written <= self._throttled_at or self.rate is None:
+        """The centre took what was written at `written`. Needs to be told only while there is a `level`."""
+        if self.level is None:
             return
-        self._streak = max(0, self._streak - 1)
-        if self.rate == self.ceiling:
-            return
-        # Only time in which something went through counts: an idle second proves nothing.
-        self.rate += self._step * min(now - max(self._grown_at, self.paused_until), 1.0)
-        self._grown_at = now
-        if self.ceiling is not None and self.rate >= self.ceiling:
-            self.rate = self.ceiling
+        if written >= self._refused_last:
+            self._streak = self._row = 0
+        self._learn(written, now, accepted=True)
+
+    def _first(self, now: float) -> None:
+        """The first throttle: from here on the level is looked for."""
+        reached = self.rate if self.rate is not None else self._measured(now)
+        floor = min(reached, max(_LEAST, _FLOOR * (self.ceiling or 0.0)))
+        self.level = Level(reached, floor, self.ceiling, now)
+        self.rate = self.level.rate
+
+    def _learn(self, written: float, now: float, *, accepted: bool) -> None:
+        assert self.level is not None
+        self.level.answered(written, now, accepted=accepted)
+        self.rate = self.level.rate
+        if self.level.is_over:
+            self.rate, self.level = self.ceiling, None
+
+    @property
+    def refused(self) -> float:
+        """The share of what is sent that the centre refuses at any rate; 0 where slowing down has helped."""
+        return self.level.tolerance if self.level is not None else 0.0
 
     def is_throttled(self, now: float) -> bool:
         """Whether the route pauses, or was throttled a moment ago."""
@@ -145,6 +162,8 @@ class Pace:
         return max(self.paused_until, self._throttled_at + _MEMORY)
 
     def _measured(self, now: float) -> float:
-        written = sum(count for when, count in self._written if when >= now - _WINDOW)
+        """How many a second went lately, by no less than `_GLIMPSE` seconds."""
+        recent = [(when, count) for when, count in self._written if when >= now - _WINDOW]
         self._written.clear()
-        return max(written / _WINDOW, _LEAST)
+        span = max(_GLIMPSE, now - recent[0][0]) if recent else _WINDOW
+        return max(sum(count for _, count in recent) / span, _LEAST)

@@ -8,8 +8,10 @@ say receipt at all.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gateway.transports.base import Receipt, ReceiptState
@@ -65,6 +67,8 @@ _USUAL = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _DATE = re.compile(r"\d{14}|\d{12}|\d{10}")
+#: `362d9701 2`: the id and message_state, as some centres write what their optional parameters say.
+_BARE = re.compile(r"\s*([\dA-Fa-f-]{4,64}) ([0-9])\s*\0?")
 _LONGEST_ID = 64
 _UCS2 = 0x08
 
@@ -86,8 +90,11 @@ def read_receipt(message: ShortMessage) -> ReceiptFields | None:
     With an esm_class that says receipt, a state is enough. Without, either a receipted_message_id must be there, or
     the text must have an id, a state and one field more: a handset can write `stat:DELIVRD`, too.
     """
-    said = text_fields(text_of(message.payload, message.data_coding))
+    text = text_of(message.payload, message.data_coding)
+    said = text_fields(text)
     marked = message.esm_class & _MESSAGE_TYPE in (_DELIVERY_RECEIPT, _INTERMEDIATE_NOTIFICATION)
+    if marked and not said and (bare := _BARE.fullmatch(text)) is not None:
+        said = {"id": bare[1], "stat": bare[2]}
     receipted = _c_octets(message.tlv(Tag.RECEIPTED_MESSAGE_ID))
     state_octets = message.tlv(Tag.MESSAGE_STATE)
     state = _STATES.get(int.from_bytes(state_octets, "big")) if state_octets else None
@@ -125,24 +132,47 @@ def read_report(route: Route, question: Question, answer: QueryAnswer) -> Receip
 def describe(payload: bytes) -> dict[str, str | None] | None:
     """What the short_message of a receipt says, as `tocsin try receipt` prints it; None where it says no state.
 
-    Dates are as the operator wrote them: it does not tell their zone.
+    The operator does not tell the zone of its dates: they are read as UTC.
     """
     read = read_receipt(ShortMessage(short_message=payload, esm_class=_DELIVERY_RECEIPT))
-    if read is None or not text_fields(text_of(payload, 0)).get("stat"):
+    if read is None:
         return None
     return {
         "id": read.id or None,
         "state": read.state.value,
         "error": read.error or None,
-        "submitted": read.submitted or None,
-        "done": read.done or None,
+        "submitted": _written(read.submitted),
+        "done": _written(read.done),
     }
+
+
+def _written(date: str) -> str | None:
+    found = instant(date)
+    return f"{found:%Y-%m-%dT%H:%M:%SZ}" if found is not None else None
+
+
+def instant(written: str) -> datetime | None:
+    """A receipt's date, read as UTC: YYMMDDhhmm, with seconds, with the century, or both; None for what is none.
+
+    Of twelve digits both readings may be possible; those that begin with this century are taken to say so.
+    """
+    with_century, with_seconds = "%Y%m%d%H%M", "%y%m%d%H%M%S"
+    forms = {
+        10: ("%y%m%d%H%M",),
+        12: (with_century, with_seconds) if written.startswith("20") else (with_seconds, with_century),
+        14: ("%Y%m%d%H%M%S",),
+    }
+    for form in forms.get(len(written), ()):
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(written, form).replace(tzinfo=UTC)
+    return None
 
 
 def text_fields(text: str) -> dict[str, str]:
     """The fields of a receipt's text: `id, submit, done, stat, err` and others, as far as they are there.
 
-    `text:` may hold words that look like fields, and real fields may follow it: what stands before it wins.
+    `text:` may hold words that look like fields, and real fields may follow it: what stands before it wins, and of
+    what stands after it the last.
     """
     usual = _USUAL.match(text)
     if usual is not None:
@@ -162,7 +192,8 @@ def field_by_field(text: str) -> dict[str, str]:
             into = later
             continue
         raw = text[field.end() : following.start() if following else len(text)].strip()
-        into.setdefault(name, _value(name, raw))
+        if into is later or name not in into:
+            into[name] = _value(name, raw)
     return later | fields
 
 
@@ -175,7 +206,14 @@ def word_state(word: str) -> ReceiptState | None:
 
 
 def text_of(payload: bytes, data_coding: int) -> str:
-    """The text of a receipt: Latin-1 keeps every octet; UCS-2 where it is said, or where every other octet is NUL."""
+    """The text of a receipt: Latin-1 keeps every octet; UCS-2 where it is said, or where every other octet is NUL.
+
+    Some write UCS-2 with the low octet first, some with a byte order mark: what is plain ASCII tells which it is.
+    """
+    if payload[:2] in (b"\xfe\xff", b"\xff\xfe") and payload[2:].count(0) * 3 > len(payload):
+        return payload.decode("utf-16", errors="replace")
+    if payload[1:2] == b"\0" and payload[3:4] == b"\0" and payload[:1] != b"\0":
+        return payload.decode("utf-16-le", errors="replace")
     wide = payload[:1] == b"\0" and payload[2:3] == b"\0"
     if wide or (data_coding == _UCS2 and b"\0" in payload):
         return payload.decode("utf-16-be", errors="replace")
@@ -186,7 +224,7 @@ def _value(name: str, raw: str) -> str:
     if name in ("submit", "done"):
         date = _DATE.match(raw)
         return date[0] if date else ""
-    return raw.split()[0] if raw.split() else ""
+    return raw.split()[0].rstrip(",;|\0") if raw.split() else ""
 
 
 def _c_octets(octets: bytes | None) -> str:

@@ -214,7 +214,7 @@ class Session:
                 due.append(self._probe + self._timers.response)
             elif self._timers.enquire_link is not None:
                 due.append(self._heard + self._timers.enquire_link)
-            if self._timers.inactivity is not None:
+            if self._timers.inactivity is not None and not self._outstanding:
                 due.append(self._busy + self._timers.inactivity)
         return min(due, default=None)
 
@@ -345,7 +345,7 @@ class Session:
         elif timers.enquire_link is not None and now >= self._heard + timers.enquire_link:
             self._probe, self._probe_sequence = now, self._next_sequence()
             self._out.append(codec.encode(Command.ENQUIRE_LINK, self._probe_sequence))
-        if timers.inactivity is not None and now >= self._busy + timers.inactivity:
+        if timers.inactivity is not None and not self._outstanding and now >= self._busy + timers.inactivity:
             self.unbind(now)
 
     # The peer's answers

@@ -144,10 +144,17 @@ def test_routes_are_listed_without_their_secrets(tocsin, configuration) -> None:
 RECEIPTS = [
     (
         b"id:1891273321 sub:001 dlvrd:001 submit date:1305050826 done date:1305050826 stat:DELIVRD err:000\n",
-        {"id": "1891273321", "state": "delivered", "error": "000", "submitted": "1305050826", "done": "1305050826"},
+        {
+            "id": "1891273321",
+            "state": "delivered",
+            "error": "000",
+            "submitted": "2013-05-05T08:26:00Z",
+            "done": "2013-05-05T08:26:00Z",
+        },
     ),
     (b"stat:FAILED err:0DC id:7f", {"id": "7f", "state": "undelivered", "error": "0DC"}),
     ("id:7f stat:REJECTD".encode("utf-16-be"), {"id": "7f", "state": "rejected"}),
+    (b"362d9701 2", {"id": "362d9701", "state": "delivered"}),
 ]
 
 

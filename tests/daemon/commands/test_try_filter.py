@@ -208,7 +208,7 @@ def test_a_list_of_filters_is_asked_in_order(tried, tocsin) -> None:
         ('{"name": "a", "actions": [{"sms": ["me"]}], "when": {"field": "subject", "op": "contain"}}', "when.op: "),
         ('{"name": ', "line 1, column 10: this is not JSON"),
         ("[" * 500_000, "nests far too deep"),
-        ("[" * 2_000_000, "too long"),
+        ("[" * 10_000_001, "too long"),
         ("[]", "no filter"),
     ],
 )

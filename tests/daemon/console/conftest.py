@@ -78,21 +78,30 @@ def _people(connection: Connection) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running(folder: Path, template: Path, **console: Any) -> AsyncIterator[Console]:
-    """A house below `folder`, on a copy of the store `template`; `console` are further keys of `[console]`."""
+async def running(
+    folder: Path, template: Path, *, mail: int | None = None, sockets: Any = None, **console: Any
+) -> AsyncIterator[Console]:
+    """A house below `folder`, on a copy of the store `template`; `console` are further keys of `[console]`.
+
+    E-mails go to the port `mail`; with None there is no route for them.
+    """
     store = folder / "tocsin.db"
     shutil.copy(template, store)
     made: dict[str, str] = {}
     async with Centre() as centre:
         operator = {"name": "operator", "channels": ["sms"], "transport": "smpp", "host": "127.0.0.1"}
+        post = {"name": "post", "channels": ["email"], "transport": "smtp", "host": "127.0.0.1"}
         config: dict[str, Any] = {
             "store": {"url": f"sqlite:///{store}"},
             "listen": {"max_size": 4 * 1024 * 1024},
             "console": {"listen": "127.0.0.1:0", **console},
-            "route": [{**operator, "port": centre.port, "sender": "32475000000", "not_prefixes": ["+1"]}],
+            "route": [
+                {**operator, "port": centre.port, "sender": "32475000000", "not_prefixes": ["+1"]},
+                *([{**post, "port": mail, "sender": "tocsin@example.org"}] if mail else []),
+            ],
         }
         async with house(
-            folder / "tocsin.toml", config, opened=lambda opened: made.update(opened.run_now(_people))
+            folder / "tocsin.toml", config, sockets=sockets, opened=lambda opened: made.update(opened.run_now(_people))
         ) as one:
             found = Console(one, centre, f"http://{one.bound['http'][0]}".replace("http://unix:", "http://"), made)
             try:
@@ -102,10 +111,16 @@ async def running(folder: Path, template: Path, **console: Any) -> AsyncIterator
                     await client.aclose()
 
 
+@pytest.fixture(scope="session")
+def template(_migrated_file: Path) -> Path:
+    """A store that is empty and at head, to be copied."""
+    return _migrated_file
+
+
 @pytest.fixture
-async def console(tmp_path: Path, _migrated_file: Path) -> AsyncIterator[Console]:
+async def console(tmp_path: Path, template: Path) -> AsyncIterator[Console]:
     """A console that serves."""
-    async with running(tmp_path, _migrated_file) as one:
+    async with running(tmp_path, template) as one:
         yield one
 
 

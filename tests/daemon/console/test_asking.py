@@ -51,6 +51,17 @@ async def test_a_list_goes_page_by_page_from_the_newest(ann: httpx.AsyncClient) 
     assert pages == 3
 
 
+async def test_a_page_has_few_recipients_but_none_is_lost(ann: httpx.AsyncClient) -> None:
+    many = {"sms": [f"+32475{n:06d}" for n in range(1, 901)], "text": "x"}
+    sent = [(await ann.post(MESSAGES, json=many)).json()["id"] for _ in range(5)]
+    first = (await ann.get(MESSAGES)).json()
+    assert [one["id"] for one in first["messages"]] == sent[:2:-1]
+    second = (await ann.get(MESSAGES, params={"cursor": first["cursor"]})).json()
+    third = (await ann.get(MESSAGES, params={"cursor": second["cursor"]})).json()
+    assert [one["id"] for page in (second, third) for one in page["messages"]] == sent[2::-1]
+    assert third["cursor"] is None
+
+
 async def test_a_list_is_narrowed_by_state_and_time(console: Console, ann: httpx.AsyncClient) -> None:
     gone = (await ann.post(MESSAGES, json=WELL)).json()["id"]
     await console.settled(ann, gone)
@@ -75,12 +86,18 @@ async def test_a_list_is_narrowed_by_state_and_time(console: Console, ann: httpx
         ("cursor", "-1"),
         ("limit", "0"),
         ("limit", "x"),
+        ("stat", "queued"),
         ("limit", "9" * 5000),
     ],
 )
 async def test_a_question_that_cannot_be_is_refused(ann: httpx.AsyncClient, name: str, value: str) -> None:
     found = is_problem(await ann.get(MESSAGES, params={name: value}), 422)
     assert found["errors"][0]["path"] == f"query.{name}"
+
+
+async def test_a_parameter_twice_is_refused(ann: httpx.AsyncClient) -> None:
+    is_problem(await ann.get(f"{MESSAGES}?state=queued&state=failed"), 422)
+    is_problem(await ann.get("/api/v1/credit?account=bob"), 422)
 
 
 async def test_credit_is_shown_as_the_contract_says(ann: httpx.AsyncClient) -> None:

@@ -11,8 +11,10 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from daemon.console.protocol import Phase
 from daemon.console.server import Limits
 from tests.daemon.console.conftest import MESSAGES, Console, is_problem
+from tests.peers.daemon_process import until
 
 WELL = {"sms": ["+32475123456"], "text": "Dinner at eight?"}
 
@@ -200,8 +202,8 @@ async def test_who_hangs_up_in_the_middle_harms_nobody(
     await large.writer.drain()
     large.writer.close()
     assert console.house.console is not None
-    while console.house.console.connections > 1:
-        await asyncio.sleep(0.01)
+    server = console.house.console
+    await until(lambda: server.connections == 1)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
     assert len((await ann.get(MESSAGES)).json()["messages"]) == 1
 
@@ -219,8 +221,8 @@ async def test_too_many_connections_push_out_the_idle_and_then_nobody(console: C
         with contextlib.suppress(ConnectionResetError):
             assert await one.ended() == b""
     assert console.house.console is not None
-    while any(one.phase.value == "idle" for one in console.house.console._connections):
-        await asyncio.sleep(0.01)
+    server = console.house.console
+    await until(lambda: all(one.phase is Phase.HEAD for one in server._connections))
     status, fields, _ = await (await dial()).answer()
     assert (status, fields["connection"]) == (503, "close")
     busy[0].write(b"Host: x\r\n\r\n")
@@ -236,9 +238,8 @@ async def test_a_reader_that_does_not_read_is_cut_off(console: Console, wire: Wi
     for _ in range(200):
         wire.write(asks)
     assert console.house.console is not None
-    async with asyncio.timeout(30):
-        while console.house.console.connections > 5:
-            await asyncio.sleep(0.05)
+    server, ours = console.house.console, wire.writer.get_extra_info("sockname")
+    await until(lambda: ours not in [one.client for one in server._connections])
 
 
 async def test_an_upgrade_is_answered_as_the_request_it_is(wire: Wire) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import httpx
@@ -50,11 +51,19 @@ async def test_status_tells_of_the_console(console: Console) -> None:
     assert console.house.bound["http"][0] in line.why
 
 
-async def test_it_serves_at_a_unix_socket_as_well(tmp_path: Path, _migrated_file: Path) -> None:
+async def test_it_serves_at_a_unix_socket_as_well(tmp_path: Path, template: Path) -> None:
     where = tmp_path / "http.sock"
-    async with running(tmp_path, _migrated_file, listen=f"unix:{where}", metrics_networks=["unix"]) as console:
+    async with running(tmp_path, template, listen=f"unix:{where}", metrics_networks=["unix"]) as console:
         assert console.house.bound["http"] == [f"unix:{where}"]
         async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(where)), base_url="http://x") as client:
             assert (await client.get("/healthz")).status_code == 200
             assert (await client.get("/metrics")).status_code == 200
     assert not where.exists()
+
+
+async def test_it_serves_at_a_socket_that_systemd_opened(tmp_path: Path, template: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        address = "{}:{}".format(*own.getsockname())
+        async with running(tmp_path, template, sockets={"http": [own]}, listen="systemd:http") as console:
+            assert console.house.bound["http"] == [address]
+            assert (await console.client(None).get("/healthz")).status_code == 200

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
+import re
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.store.errors import StoreError
 from tests.daemon.console.conftest import MESSAGES, Console, failing, is_problem, running
+from tests.peers.daemon_process import until
 
 WELL = {"sms": ["+32475123456"], "text": "Dinner at eight?"}
 
@@ -34,8 +36,8 @@ async def test_what_happened_is_counted(console: Console, ann: httpx.AsyncClient
     for n in range(3):
         told = (await ann.post(MESSAGES, json={**WELL, "text": f"{n}"})).json()
         await console.settled(ann, told["id"])
-    while (await ann.get(f"{MESSAGES}/{told['id']}")).json()["state"] != "delivered":
-        await asyncio.sleep(0.02)
+    measures = console.house.measures
+    await until(lambda: measures.receipts["operator", "delivered"] == 3)
     is_problem(await ann.post(MESSAGES, json={}), 422)
     await ann.get("/nothing")
     await console.house.measures.look(console.house.store)
@@ -83,8 +85,8 @@ async def test_what_fails_is_counted(console: Console, ann: httpx.AsyncClient) -
     assert of(found, "tocsin_http_requests_total", path=MESSAGES, status="503") == 1
 
 
-async def test_other_networks_may_not_read_it(tmp_path: Path, _migrated_file: Path) -> None:
-    async with running(tmp_path, _migrated_file, metrics_networks=["192.0.2.0/24"]) as console:
+async def test_other_networks_may_not_read_it(tmp_path: Path, template: Path) -> None:
+    async with running(tmp_path, template, metrics_networks=["192.0.2.0/24"]) as console:
         is_problem(await console.client(None).get("/metrics"), 403)
 
 
@@ -104,13 +106,51 @@ async def test_a_proxy_does_not_lend_its_address(console: Console, name: str, va
     assert answer.status_code == status
 
 
-async def test_two_houses_count_apart(tmp_path: Path, _migrated_file: Path) -> None:
+async def test_two_houses_count_apart(tmp_path: Path, template: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     async with (
-        running(tmp_path / "one", _migrated_file) as one,
-        running(tmp_path / "two", _migrated_file) as two,
+        running(tmp_path / "one", template) as one,
+        running(tmp_path / "two", template) as two,
     ):
         assert (await one.client().post(MESSAGES, json=WELL)).status_code == 202
         told = read(await two.client().get("/metrics"))
         assert ("tocsin_messages_accepted_total", frozenset({("origin", "api")})) not in told
+
+
+# What is told of them -------------------------------------------------------------------------------------------------
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+_NAMES = re.compile(r"\b(?:tocsin|process)_[a-z_]+")
+
+
+def families(answer: httpx.Response) -> set[str]:
+    """The names of the families, counters with their ending."""
+    kinds = re.findall(r"^# TYPE (\S+) \S+$", answer.text, re.MULTILINE)
+    return set(kinds)
+
+
+async def test_the_page_tells_of_every_metric_and_of_no_other(console: Console, ann: httpx.AsyncClient) -> None:
+    told = set(re.findall(r"`((?:tocsin|process)_[a-z_]+)`", (DOCS / "metrics.md").read_text()))
+    assert told == families(await ann.get("/metrics"))
+
+
+async def test_the_dashboard_asks_for_metrics_that_exist(console: Console, ann: httpx.AsyncClient) -> None:
+    dashboard = json.loads((DOCS / "grafana.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked += [one["query"]["query"] for one in dashboard["templating"]["list"] if one["type"] == "query"]
+    found = families(await ann.get("/metrics"))
+    for expression in asked:
+        names = _NAMES.findall(expression)
+        assert names, expression
+        for name in names:
+            assert name in found or re.sub("_(bucket|sum|count)$", "", name) in found, name
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+async def test_names_carry_their_units(ann: httpx.AsyncClient) -> None:
+    answer = await ann.get("/metrics")
+    for name, kind in re.findall(r"^# TYPE (tocsin_\S+) (\S+)$", answer.text, re.MULTILINE):
+        assert name.endswith("_total") == (kind == "counter"), name
+        if kind == "histogram":
+            assert name.endswith(("_seconds", "_members")), name

@@ -10,42 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from jsonschema import Draft202012Validator
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    ignored_auth,
-    missing_required_header,
-    negative_data_rejection,
-    response_headers_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-    unsupported_method,
-)
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from daemon.console import openapi
 from daemon.console.operations import OPERATIONS
 from tests.daemon.console.conftest import MESSAGES, Console, running
 
 DOCUMENT = openapi.document()
-CHECKS = (
-    schemathesis.checks.not_a_server_error,
-    status_code_conformance,
-    content_type_conformance,
-    response_schema_conformance,
-    response_headers_conformance,
-    negative_data_rejection,
-    missing_required_header,
-    unsupported_method,
-    ignored_auth,
-)
 
 
-def validator(name: str) -> Draft202012Validator:
+def validator(name: str) -> jsonschema_rs.Validator:
     """Of one schema of the document."""
-    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]})
+    return jsonschema_rs.validator_for({"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]})
 
 
 # The document ---------------------------------------------------------------------------------------------------------
@@ -137,8 +117,8 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, _migrated_file: Path) -> Iterator[Served]:
-    with Served(tmp_path_factory.mktemp("console"), _migrated_file) as one:
+def served(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Served]:
+    with Served(tmp_path_factory.mktemp("console"), template) as one:
         yield one
 
 
@@ -157,4 +137,7 @@ schema = schemathesis.openapi.from_dict(DOCUMENT)
 def test_nothing_a_client_may_send_is_a_server_error(case: schemathesis.Case, served: Served) -> None:
     headers = {"Authorization": f"Bearer {served.token}"}
     response = case.call(base_url=served.base, headers=headers)
-    case.validate_response(response, checks=list(CHECKS), headers=headers)
+    # What is well formed may still be refused, for a text is no number that gets an SMS; and what was meant to be wrong
+    # may be written as nothing at all on its way. Both are looked at one by one in test_sending and test_asking.
+    beside = [positive_data_acceptance, negative_data_rejection]
+    case.validate_response(response, excluded_checks=beside, headers=headers)

@@ -236,8 +236,8 @@ async def test_an_account_that_was_removed_is_refused(console: Console) -> None:
     assert (await brief.get("/api/v1/credit")).status_code in (401, 404)
 
 
-async def test_more_requests_than_are_allowed_are_told_when_to_come_again(tmp_path: Any, _migrated_file: Any) -> None:
-    async with running(tmp_path, _migrated_file, rate=5.0) as console:
+async def test_more_requests_than_are_allowed_are_told_when_to_come_again(tmp_path: Any, template: Any) -> None:
+    async with running(tmp_path, template, rate=5.0) as console:
         ann, bob = console.client(), console.client("bob")
         answers = [await ann.post(MESSAGES, json=WELL) for _ in range(20)]
         limited = [answer for answer in answers if answer.status_code == 429]
@@ -277,15 +277,20 @@ async def test_who_cannot_be_told_now_may_come_again(console: Console, ann: http
 
 
 async def test_a_defect_of_ours_tells_nothing_of_itself(
-    console: Console, ann: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+    console: Console, ann: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with failing(console, "do", ZeroDivisionError("by +32475123456")):
+    def divide(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("by something of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("daemon.console.sending.plain", divide)
         answer = await ann.post(MESSAGES, json=WELL)
     found = is_problem(answer, 500)
     assert "Zero" not in answer.text
     (record,) = [one for one in caplog.records if getattr(one, "action", "") == "request_failed"]
     assert record.request == found["request_id"] == answer.headers["x-request-id"]  # type: ignore[attr-defined]
-    with failing(console, "read", ZeroDivisionError("too")):
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.story.page", divide)
         is_problem(await ann.get(MESSAGES), 500)
 
 

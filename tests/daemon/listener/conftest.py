@@ -47,6 +47,7 @@ class House:
         self.asked: list[str] = []
         self.copies: list[Arrived] = []
         self.copies_failure: Exception | None = None
+        self.names: set[str] = set()
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
@@ -61,6 +62,10 @@ class House:
     async def check_recipient(self, sender: Sender, number: str) -> None:
         if number.startswith("+1"):
             raise RefusedError("No route here takes numbers of North America.", smtp="550 5.1.2")
+
+    async def check_name(self, sender: Sender, name: str) -> None:
+        if name not in self.names:
+            raise RefusedError(f"No list and no contact of yours is called {name}.", smtp="550 5.1.1")
 
     def check_postmaster(self, *, stranger: bool) -> None:
         if self.postmaster is None:

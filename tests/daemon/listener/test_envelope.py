@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from daemon.addresses import Number, Postmaster, destination
+from daemon.addresses import Named, Number, Postmaster, destination
 from daemon.door import Sender
 from daemon.envelope import Carried, Ignored, Proofs, judge, paying_address
 from daemon.esmtp import Path
@@ -79,8 +79,10 @@ def path(written: str) -> Path:
         ("+32475123456@s.example", Number("+32475123456")),
         ("32475123456+note@s.example", Number("32475123456")),
         ("+32475123456+note@s.example", Number("+32475123456")),
-        ("32475+123456@s.example", Number("32475+123456")),
-        ("family@s.example", Number("family")),
+        ("0475-12.34/56@s.example", Number("0475-12.34/56")),
+        ("32475+123456@s.example", Named("32475+123456")),
+        ("family@s.example", Named("family")),
+        ("3M@s.example", Named("3M")),
         ("Postmaster@s.example", Postmaster()),
         ("postmaster", Postmaster()),
     ],

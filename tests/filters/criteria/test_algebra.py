@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tried import CONTEXT, MAIL, document, judged, octets
 
@@ -41,6 +41,10 @@ MEMBERS = {
     "sender_in": st.sampled_from(["any", "book:private", "list:oncall", "group:x"]),
     "flags": st.sampled_from(["\\Seen", "flagged", "$Work"]),
 }
+
+
+#: How long something takes is asked elsewhere; a busy machine is no fault.
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
 def some(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -109,7 +113,7 @@ def plainly(node: Any) -> bool:
 
 
 @given(TREES)
-@settings(max_examples=300, deadline=None)
+@settings(UNHURRIED, max_examples=300)
 def test_a_tree_is_worth_what_its_tests_make_of_it(tree: Any) -> None:
     verdict = judged(tree, READ)
     assert verdict.matched is plainly(tree)
@@ -119,7 +123,7 @@ def test_a_tree_is_worth_what_its_tests_make_of_it(tree: Any) -> None:
 
 
 @given(TREES.filter(lambda tree: parsable({"not": {"not": tree}})))
-@settings(max_examples=100, deadline=None)
+@settings(UNHURRIED, max_examples=100)
 def test_not_turns_a_tree_over(tree: Any) -> None:
     plain, turned = judged(tree, READ), judged({"not": tree}, READ)
     assert plain.matched is not turned.matched
@@ -143,7 +147,7 @@ def test_not_turns_a_tree_over(tree: Any) -> None:
         },
     ),
 )
-@settings(max_examples=150, deadline=None)
+@settings(UNHURRIED, max_examples=150)
 def test_a_filter_written_and_read_again_is_the_same(tree: Any, more: dict[str, Any]) -> None:
     found = criteria.parse(document(tree, **more))
     again = criteria.read(json.dumps(found.document()))[0]
@@ -162,7 +166,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["name", "source", "when", "actions", "stop", "quiet", "max_per"]), JSON))
-@settings(max_examples=300, deadline=None)
+@settings(UNHURRIED, max_examples=300)
 def test_any_document_is_a_filter_or_an_error_with_a_path(given_document: Any) -> None:
     with contextlib.suppress(criteria.FilterError):
         assert criteria.parse(given_document)
@@ -227,7 +231,7 @@ LINES = st.tuples(st.sampled_from(FIELD_NAMES), st.text(max_size=60) | st.text(s
 
 
 @given(st.lists(LINES, max_size=8), st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(UNHURRIED, max_examples=200)
 def test_no_mail_at_all_makes_a_filter_raise(lines: list[str], body: bytes) -> None:
     mail = Mail.read("\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n" + body)
     for verdict in evaluate(EVERYTHING, mail, CONTEXT):
@@ -238,6 +242,7 @@ def test_no_mail_at_all_makes_a_filter_raise(lines: list[str], body: bytes) -> N
 
 
 @given(st.text(max_size=60))
+@settings(UNHURRIED)
 def test_what_is_folded_stays_as_it_is(text: str) -> None:
     assert fold(fold(text)) == fold(text)
     assert fold(fold(text, accents=True), accents=True) == fold(text, accents=True)

@@ -317,6 +317,34 @@ def test_a_name_that_poses_as_another(sender: str, spoof: bool) -> None:
     assert judged({"field": "name_spoof", "op": "is", "value": True}, mail, context).matched is spoof
 
 
+# White space
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "holds"),
+    [
+        ("contains", " am ", True),
+        ("contains", "i \t am", True),
+        ("contains", " eam ", False),
+        ("contains", " team ", True),
+        ("contains", "team ", True),
+        ("contains", " tea", True),
+        ("begins", "i ", True),
+        ("begins", " i am", True),
+        ("begins", "i a ", False),
+        ("ends", " team", True),
+        ("ends", "team\n", True),
+        ("ends", " eam", False),
+        ("is", "  I am the   TEAM ", True),
+        ("wildcard", " i  am * team", True),
+        ("word", " am  the ", True),
+    ],
+)
+def test_white_space_is_one_space_and_the_ends_of_a_text_are_white(op: str, value: str, holds: bool) -> None:
+    mail = short_mail("Subject: I  am the team ")
+    assert judged({"field": "subject", "op": op, "value": value}, mail).matched is holds
+
+
 # Facts
 
 

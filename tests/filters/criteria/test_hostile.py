@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,8 +56,8 @@ def test_json_a_megabyte_deep_is_refused_in_plain_words(text: str) -> None:
 
 
 def test_json_longer_than_filters_are_is_refused() -> None:
-    with pytest.raises(criteria.FilterError, match="too long"):
-        criteria.read(json.dumps([document({"field": "subject", "op": "exists"}, name="x" * 90)] * 10_000))
+    with within(2), pytest.raises(criteria.FilterError, match="too long"):
+        criteria.read("[" * 10_000_001)
 
 
 def test_a_tree_nested_as_python_objects_is_refused() -> None:

@@ -23,17 +23,17 @@ Call me at 10:30, please.
 """
 
 ENCODED = (
-    "From: =?utf-8?Q?Ren=C3=A9e_M=C3=BCller?= <renee@example.org>\r\n"
-    "To: Grp: a@example.org, B <b@Example.ORG>;, c@example.com\r\n"
-    "Subject: =?utf-8?Q?H=C3=A9llo?= =?iso-8859-1?Q?_w=F6rld?=   two  spaces\r\n"
-    "\tand a fold\r\n"
-    "Date: Tue, 1 Dec 2026 23:30:00 -0800\r\n"
-    "X-A: a1\r\nX-B: b1\r\nX-A: a2\r\nX-B: b2\r\n"
-    "Content-Type: text/plain; charset=iso-8859-1\r\n"
-    "Content-Transfer-Encoding: quoted-printable\r\n"
-    "\r\n"
-    "Sch=F6ne Gr=FC=DFe\r\naus K=F6ln\r\n"
-).encode()
+    b"From: =?utf-8?Q?Ren=C3=A9e_M=C3=BCller?= <renee@example.org>\r\n"
+    b"To: Grp: a@example.org, B <b@Example.ORG>;, c@example.com\r\n"
+    b"Subject: =?utf-8?Q?H=C3=A9llo?= =?iso-8859-1?Q?_w=F6rld?=   two  spaces\r\n"
+    b"\tand a fold\r\n"
+    b"Date: Tue, 1 Dec 2026 23:30:00 -0800\r\n"
+    b"X-A: a1\r\nX-B: b1\r\nX-A: a2\r\nX-B: b2\r\n"
+    b"Content-Type: text/plain; charset=iso-8859-1\r\n"
+    b"Content-Transfer-Encoding: quoted-printable\r\n"
+    b"\r\n"
+    b"Sch=F6ne Gr=FC=DFe\r\naus K=F6ln\r\n"
+)
 
 MIXED = b"""\
 From: "Jean \\"J\\" O" <Jean+Det@X.org>, D <d@e.example>

@@ -8,6 +8,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from filters.sieve.dates import PARTS
+
 REQUIRE = (
     'require ["variables", "envelope", "body", "relational", "comparator-i;ascii-numeric", "subaddress", "date",'
     ' "index", "regex", "mime", "foreverypart", "spamtest", "spamtestplus", "duplicate", "enotify",'
@@ -41,7 +43,23 @@ WORDS = [
     "wörld",
     "MAILER-DAEMON",
 ]
-WILDCARDS = ["*", "*e*", "?*", "*?", "*:*", "a?", "??", "*o*o*", "* * *", "[*", "*\\**", "\\*stars\\**", "*r?p*", "U*t: *6", "**"]
+WILDCARDS = [
+    "*",
+    "*e*",
+    "?*",
+    "*?",
+    "*:*",
+    "a?",
+    "??",
+    "*o*o*",
+    "* * *",
+    "[*",
+    "*\\**",
+    "\\*stars\\**",
+    "*r?p*",
+    "U*t: *6",
+    "**",
+]
 EXPRESSIONS = [
     "[a-z]+",
     "(e|ep)(o|port)?",
@@ -60,7 +78,7 @@ EXPRESSIONS = [
     "\\(.*\\)",
     "[A-F]",
 ]
-DATE_PARTS = "year month day date julian hour minute second time iso8601 std11 zone weekday".split()
+DATE_PARTS = [*PARTS]
 BODY_WORDS = ["report", "READY", "words", "Plain", "Rich", "Hello pdf", "inner", "epilogue", "prologue", "text", ""]
 
 
@@ -127,9 +145,9 @@ def leaves() -> SearchStrategy[str]:
     return st.one_of(
         _test("header", INDEX, matches(WORDS), strings(FIELDS)).filter(_without_counted),
         _test("header", matches(WORDS, counts=False), strings(["subject"])),
-        _test("address", INDEX, PART, matches([*WORDS, "a@example.org", "d@e.example"]), strings(ADDRESS_FIELDS)).filter(
-            _without_counted
-        ),
+        _test(
+            "address", INDEX, PART, matches([*WORDS, "a@example.org", "d@e.example"]), strings(ADDRESS_FIELDS)
+        ).filter(_without_counted),
         _test("envelope", PART, matches(["me@example.org", "sender", "example.org", "me"]), strings(["from", "to"])),
         _test("exists", strings([*FIELDS, *ADDRESS_FIELDS])),
         _test("size", st.sampled_from([":over", ":under"]), st.sampled_from(["100", "600", "1K", "1M", "1007"])),
@@ -138,9 +156,10 @@ def leaves() -> SearchStrategy[str]:
         _test("body", st.sampled_from([":text", ":raw", "", ':content "text"']), _contains(BODY_WORDS)),
         _test("body", ':content ["application/pdf", "multipart", "message/rfc822"]', _contains(BODY_WORDS)),
         _test("spamtest", st.sampled_from(["", ":percent"]), _relations(), st.just('"5"')),
-        _test("header", ":mime", ":anychild", MIME, _contains(["text", "html", "pdf", "inner", "mixed", "plain"]), TYPES),
+        _test(
+            "header", ":mime", ":anychild", MIME, _contains(["text", "html", "pdf", "inner", "mixed", "plain"]), TYPES
+        ),
         _test("exists", ":mime :anychild", strings(["content-type", "x-part", "content-disposition"])),
-        st.sampled_from(["true", "false"]),
     )
 
 
@@ -154,27 +173,31 @@ def _contains(words: list[str]) -> SearchStrategy[tuple[str, str]]:
 
 
 def _relations() -> SearchStrategy[str]:
-    return st.sampled_from(["gt", "ge", "lt", "le"]).map(
-        lambda one: f':value "{one}" :comparator "i;ascii-numeric"'
-    )
+    return st.sampled_from(["gt", "ge", "lt", "le"]).map(lambda one: f':value "{one}" :comparator "i;ascii-numeric"')
 
 
 MIME = st.sampled_from(["", ":type", ":subtype", ":contenttype", ':param ["name", "filename", "charset"]'])
 TYPES = st.sampled_from(['"content-type"', '["content-type", "content-disposition"]', '"content-disposition"'])
 
 
-def tests() -> SearchStrategy[str]:
-    """A test, perhaps of tests."""
-    return st.recursive(
-        leaves(),
-        lambda inner: st.one_of(
-            inner.map(lambda one: f"not {one}"),
-            st.tuples(st.sampled_from(["allof", "anyof"]), st.lists(inner, min_size=1, max_size=3)).map(
-                lambda pair: f"{pair[0]}({', '.join(pair[1])})"
-            ),
-        ),
-        max_leaves=4,
-    )
+LEAVES = leaves()
+#: A test of tests; true and false stand alone: Pigeonhole reckons with them before it runs the tests beside them.
+SHAPES = [
+    "{0}",
+    "{0}",
+    "{0}",
+    "not {0}",
+    "not not {0}",
+    "allof({0}, {1})",
+    "anyof({0}, {1})",
+    "not anyof(not {0}, {1})",
+    "allof(anyof({0}, {1}), not {2})",
+    "anyof(allof({0}, not {1}), {2})",
+]
+TESTS = st.one_of(
+    st.tuples(st.sampled_from(SHAPES), LEAVES, LEAVES, LEAVES).map(lambda made: made[0].format(*made[1:])),
+    st.sampled_from(["true", "false", "not true"]),
+)
 
 
 MODIFIERS = st.lists(
@@ -183,11 +206,9 @@ MODIFIERS = st.lists(
 VALUES = st.sampled_from(["${1}", "${0}", "a*b?c\\", "Mixed Case", "${v}-${2}", "", "x y/z", "${unicode: 41 42}"])
 
 
-def setting() -> SearchStrategy[str]:
-    """A set command."""
-    return st.tuples(MODIFIERS, st.sampled_from(["v", "W"]), VALUES.map(quoted)).map(
-        lambda made: f'set {made[0]} "{made[1]}" {made[2]};'
-    )
+SETTINGS = st.tuples(MODIFIERS, st.sampled_from(["v", "W"]), VALUES.map(quoted)).map(
+    lambda made: f'set {made[0]} "{made[1]}" {made[2]};'
+)
 
 
 def of_characters(script: str) -> str:
@@ -201,47 +222,59 @@ def logged(number: int) -> str:
     return f'LOG "{number}|${{0}}|${{1}}|${{2}}|${{3}}|${{v}}|${{w}}";'
 
 
-@st.composite
-def logging_scripts(draw: st.DrawFn) -> str:
-    """A script of many ifs, in each a line of log."""
-    lines: list[str] = []
-    for number in range(draw(st.integers(8, 20))):
-        if draw(st.integers(0, 4)) == 0:
-            lines.append(draw(setting()))
-        test = draw(tests())
-        other = f" else {{ {logged(1000 + number)} }}" if draw(st.booleans()) else ""
-        lines.append(f"if {test} {{ {logged(number)} }}{other}")
-    if draw(st.integers(0, 3)) == 0:
-        inner = draw(tests())
-        mime = 'header :mime :contenttype :matches "content-type" "*"'
-        lines.append(f"foreverypart {{ if {mime} {{ {logged(500)} }} if {inner} {{ {logged(501)} break; }} }}")
-    return "\n".join(lines)
+def _block(number: int, made: tuple[str, str, int]) -> str:
+    """An if with a line of log in it, perhaps another in its else, perhaps a variable set before it."""
+    test, setting, kind = made
+    before = f"{setting}\n" if kind == 0 else ""
+    other = f" else {{ {logged(1000 + number)} }}" if kind > 2 else ""
+    return f"{before}if {test} {{ {logged(number)} }}{other}"
 
 
-ACTIONS = [
-    'fileinto "A";',
-    'fileinto :copy "B";',
-    'fileinto "C-${1}";',
-    "keep;",
-    "discard;",
-    "stop;",
-    'redirect "other@example.net";',
-    'addflag "\\\\Seen";',
-    'notify :message "said ${1}" "mailto:a@example.net";',
-    'notify :importance "1" "mailto:a@example.net,b@example.net?subject=s";',
-]
+def _loop(test: str) -> str:
+    mime = 'header :mime :contenttype :matches "content-type" "*"'
+    return f"foreverypart {{ if {mime} {{ {logged(500)} }} if {test} {{ {logged(501)} break; }} }}"
 
 
-@st.composite
-def acting_scripts(draw: st.DrawFn) -> str:
-    """A script of some ifs with actions in them."""
-    lines: list[str] = []
-    for _ in range(draw(st.integers(1, 6))):
-        action = st.sampled_from(ACTIONS)
-        branches = [f"if {draw(tests())} {{ {draw(action)} {draw(action)} }}"]
-        if draw(st.booleans()):
-            branches.append(f"elsif {draw(tests())} {{ {draw(action)} }}")
-        if draw(st.booleans()):
-            branches.append(f"else {{ {draw(action)} }}")
-        lines += branches
-    return "\n".join(lines)
+#: Scripts of many ifs, in each a line of log, and a loop at the end.
+LOGGING_SCRIPTS = st.tuples(
+    st.lists(st.tuples(TESTS, SETTINGS, st.integers(0, 5)), min_size=8, max_size=20), st.none() | TESTS
+).map(
+    lambda made: "\n".join(
+        [*(_block(number, one) for number, one in enumerate(made[0])), *([_loop(made[1])] if made[1] else [])]
+    )
+)
+
+
+ACTIONS = st.sampled_from(
+    [
+        'fileinto "A";',
+        'fileinto :copy "B";',
+        'fileinto "C-${1}";',
+        "keep;",
+        "discard;",
+        "stop;",
+        'redirect "other@example.net";',
+        'addflag "\\\\Seen";',
+        'notify :message "said ${1}." "mailto:c@example.net";',
+        'notify :importance "1" "mailto:a@example.net?cc=b@example.net&subject=s";',
+    ]
+)
+
+
+def _branches(made: tuple[str, str, str, str, str, str, int]) -> str:
+    """An if with its elsif and its else, as far as it has them."""
+    test, first, second, other, third, last, kind = made
+    lines = [f"if {test} {{ {first} {second} }}"]
+    if kind & 1:
+        lines.append(f"elsif {other} {{ {third} }}")
+    if kind & 2:
+        lines.append(f"else {{ {last} }}")
+    return " ".join(lines)
+
+
+#: Scripts of some ifs with actions in them.
+ACTING_SCRIPTS = st.lists(
+    st.tuples(TESTS, ACTIONS, ACTIONS, TESTS, ACTIONS, ACTIONS, st.integers(0, 3)).map(_branches),
+    min_size=1,
+    max_size=6,
+).map("\n".join)

@@ -15,9 +15,9 @@ from gateway.store import schema
 from gateway.transports.base import Result
 
 SMS = frozenset({Channel.SMS})
-FIRST = Route("one", SMS, "smpp", weight=3, price=2, sender="32475000000")
-SECOND = Route("two", SMS, "smpp", weight=2, price=1, sender="32475000000")
-THIRD = Route("three", SMS, "smpp", weight=1, price=2, sender="Tocsin")
+FIRST = Route("one", SMS, "smpp", prefixes=("+3247",), price=2, sender="32475000000")
+SECOND = Route("two", SMS, "smpp", prefixes=("+324",), price=1, sender="32475000000")
+THIRD = Route("three", SMS, "smpp", prefixes=("+3",), price=2, sender="Tocsin")
 LONG = "0123456789" * 40  # 3 parts by udh8 and udh16
 
 pytestmark = pytest.mark.usefixtures("audit")

@@ -332,3 +332,18 @@ async def test_after_its_lease_it_writes_nothing_of_what_waits(segment: Segments
         hub.send([segment(3)])
         await hub.until_settled(3)
         assert hub.outcomes[2].result is Result.ACCEPTED
+
+
+async def test_a_connection_without_messages_is_made_anew_where_that_is_wished(
+    carrier: Carrier, segment: Segments
+) -> None:
+    async with Centre(receipts=False) as centre, carrier(centre.port, inactivity=0.3, enquire_link=0.1) as hub:
+        await centre.bound_again(2)
+        assert any(why.startswith("no message for 0.3 s, so the connection is made anew") for _, why in hub.states)
+        centre.delay = 0.6  # longer than that is no inactivity while an answer is waited for
+        binds = len(centre.binds)
+        await hub.until(lambda: hub.transport.room() > 0)
+        hub.send([segment(1)])
+        await hub.until_settled(1)
+        assert hub.results() == {Result.ACCEPTED: 1}
+        assert len(centre.binds) <= binds + 1

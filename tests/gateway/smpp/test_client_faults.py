@@ -7,9 +7,12 @@ the SMS centre twice unless its answer was lost, the link heals by itself, and t
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
+import socket
 import ssl
+import struct
 import subprocess
 import time
 from collections import Counter
@@ -189,6 +192,29 @@ async def test_the_centre_may_ask_whether_we_are_there(carrier: Carrier) -> None
             await hub.until_state(LinkState.UP)
             await asyncio.sleep(0.8)  # longer than the centre would wait for a dead peer
             assert len(centre.binds) == 1
+
+
+async def test_little_lies_with_the_kernel_of_what_a_peer_does_not_read(carrier: Carrier, segment: Segments) -> None:
+    """What lies there would leave even if this daemon were frozen, and another had taken over by then."""
+    async with Centre(receipts=False) as centre, carrier(centre.port, window=10_000, response_timeout=2.0) as hub:
+        await hub.until_state(LinkState.UP)
+        ours = next(place.link for place in hub.transport._places)._transport
+        theirs = centre._connections[0]._transport
+        assert theirs is not None
+        # As if the way were narrow: it takes no more than a few thousand octets.
+        theirs.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        centre.read(False)
+        hub.force([segment(n, payload=b"x" * 140) for n in range(1, 8001)])
+        await asyncio.sleep(0.2)
+        unsent = struct.unpack("i", fcntl.ioctl(ours.get_extra_info("socket"), _SIOCOUTQNSD, bytes(4)))[0]
+        assert unsent + ours.get_write_buffer_size() <= 120 * 1024
+        await hub.until_settled(8000)
+        # What was not handed over was certainly not taken: it goes again, and is not in doubt.
+        assert hub.results()[Result.UNSENT] >= 1000
+
+
+#: Octets in the kernel's queue that were not sent yet (linux/sockios.h).
+_SIOCOUTQNSD = 0x894B
 
 
 async def test_a_peer_that_stops_reading_does_not_fill_the_memory(carrier: Carrier, segment: Segments) -> None:

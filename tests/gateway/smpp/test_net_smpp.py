@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import shutil
-import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gateway.transports.base import ReceiptState, Result
+from tests.peers.net_smpp import perl
+from tests.peers.presence import require
 
 pytestmark = [pytest.mark.peer("net-smpp")]
 
-SCRIPT = Path(__file__).parents[2] / "peers" / "net_smpp.pl"
 COUNT = 250
 
 Segments = Callable[..., Any]
@@ -28,32 +23,7 @@ Carrier = Callable[..., Any]
 @pytest.fixture(scope="module", autouse=True)
 def present() -> None:
     """Perl's Net::SMPP is here."""
-    command = ["perl", "-MNet::SMPP", "-e", "1"]
-    if not shutil.which("perl") or subprocess.run(command, capture_output=True, check=False).returncode:
-        reason = "net-smpp (Perl's Net::SMPP) is absent: make peers installs it"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-
-
-@contextlib.asynccontextmanager
-async def perl(mode: str) -> AsyncIterator[tuple[int, list[list[str]]]]:
-    """Net::SMPP as a centre that behaves so: its port, and what it got, line by line."""
-    process = await asyncio.create_subprocess_exec("perl", SCRIPT, mode, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout is not None
-    port = int(await asyncio.wait_for(process.stdout.readline(), 20))
-    got: list[list[str]] = []
-
-    async def read() -> None:
-        assert process.stdout is not None
-        while line := await process.stdout.readline():
-            got.append(line.decode().rstrip("\n").split("\t"))
-
-    reading = asyncio.create_task(read())
-    try:
-        yield port, got
-    finally:
-        process.kill()
-        await process.wait()
-        await reading
+    require("net-smpp")
 
 
 @pytest.mark.parametrize("mode", ["plain", "first", "throttle", "nack", "drop", "unbind"])

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from gateway.transports.base import ReceiptState
 from gateway.transports.smpp.pdu import ShortMessage, Tag
-from gateway.transports.smpp.receipt import ReceiptFields, field_by_field, read_receipt, text_fields, word_state
+from gateway.transports.smpp.receipt import (
+    ReceiptFields,
+    describe,
+    field_by_field,
+    read_receipt,
+    text_fields,
+    word_state,
+)
 
 D = ReceiptState.DELIVERED
 
@@ -158,3 +165,43 @@ def test_nothing_raises(text: bytes, coding: int, esm_class: int, message_id: by
     tlvs = ((Tag.RECEIPTED_MESSAGE_ID, message_id), (Tag.MESSAGE_STATE, state), (Tag.NETWORK_ERROR_CODE, state))
     receipt(b"id:1 stat:" + text, esm_class, data_coding=coding, tlvs=tlvs)
     receipt(text, esm_class, data_coding=coding)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("1305050826", "2013-05-05T08:26:00Z"),
+        ("130505082612", "2013-05-05T08:26:12Z"),
+        ("201506201641", "2015-06-20T16:41:00Z"),
+        ("110206193110", "2011-02-06T19:31:10Z"),
+        ("20130505082612", "2013-05-05T08:26:12Z"),
+        ("9999999999", None),
+        ("", None),
+    ],
+)
+def test_dates_of_10_12_and_14_digits_are_told_as_instants(written: str, read: str | None) -> None:
+    said = describe(f"id:1 submit date:{written} stat:DELIVRD done date:{written}".encode())
+    assert said == {"id": "1", "state": "delivered", "error": None, "submitted": read, "done": read}
+
+
+def test_an_id_and_a_number_are_a_receipt_only_where_the_centre_says_that_it_is_one() -> None:
+    assert receipt("362d9701 2") == ReceiptFields("362d9701", D)
+    assert receipt("362d9701 5") == ReceiptFields("362d9701", ReceiptState.UNDELIVERED)
+    assert receipt("362d9701 2", 0x00) is None
+    assert receipt("call me at 2") is None
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16"])
+def test_ucs2_with_its_octets_the_other_way_round_is_read(coding: str) -> None:
+    assert receipt("id:abc sub:001 stat:EXPIRED err:000".encode(coding), data_coding=8) == ReceiptFields(
+        "abc", ReceiptState.EXPIRED, "000"
+    )
+
+
+def test_fields_after_the_quoted_text_go_before_those_it_seems_to_have() -> None:
+    said = receipt("text:my id:2 stat:UNDELIV id:1 sub:001 stat:DELIVRD err:000")
+    assert said == ReceiptFields("1", D, "000")
+
+
+def test_fields_may_be_parted_by_commas_and_semicolons() -> None:
+    assert receipt("id:1f,sub:001,stat:DELIVRD;err:00A;") == ReceiptFields("1f", D, "00A")

@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, text
 
-from gateway import claims, expansion, presence, receipts, reports, rerouting, settlement, unknown, verbs
+from gateway import (
+    backlog,
+    claims,
+    expansion,
+    outline,
+    presence,
+    receipts,
+    reports,
+    rerouting,
+    settlement,
+    unknown,
+    verbs,
+)
 from gateway.receipts import Receive
 from gateway.store import schema
 from gateway.store.store import Store
@@ -175,6 +187,8 @@ CASES: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
         set(),
     ),
     "backlog": (lambda desk: desk.store.read(presence.backlog), set()),
+    "counts": (lambda desk: desk.store.read(backlog.counts), {"ix_segment_ready", "ix_segment_waiting"}),
+    "standing": (lambda desk: desk.store.read(partial(outline.standing, message=1, inline=10)), set()),
     "long message": (lambda desk: desk.submit(desk.draft(1, text="long " * 50)), {"ix_segment_long"}),
     "orphans": (
         lambda desk: desk.store.run(
