@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from daemon.board import Board
+from daemon.watching.arrivals import arrived
 from daemon.watching.crew import Crew
 from daemon.watching.idling import Idler
 from daemon.watching.looking import Read
@@ -221,23 +222,12 @@ class Watcher:
             folders.advance(connection, mailbox.id, folder)
             folders.meet(connection, mailbox.id, met, now)
 
-        arrived = [self._arrived(mailbox, source, read) for read in reads]
-        if arrived:
-            self._wait(self._notifier.take(arrived, also))
+        believed = self._terms().authserv_id
+        if reads:
+            some = [arrived(mailbox.account, source, read, authserv_id=believed) for read in reads]
+            self._wait(self._notifier.take(some, also))
         else:
             self._wait(self._store.run(also))
-
-    def _arrived(self, mailbox: Mailbox, source: Source, read: Read) -> Arrived:
-        return Arrived(
-            account=mailbox.account,
-            mail=read.mail,
-            source=source,
-            octets=read.octets,
-            envelope_from=_return_path(read),
-            envelope_to=tuple(address for address in read.mail.header("delivered-to")[:1] if address),
-            authserv_id=self._terms().authserv_id,
-            flags=read.flags,
-        )
 
     def say(self, mailbox: Mailbox, folder: str, state: str, why: str) -> None:
         held = self._held.get(mailbox.id)
@@ -331,9 +321,3 @@ def _whole(states: dict[str, tuple[str, str]]) -> tuple[str, str]:
     return mailboxes.UP, f"{', '.join(told)} are {whys[0]}" if len(whys) == 1 else "; ".join(
         why for _, why in told.values()
     )
-
-
-def _return_path(read: Read) -> str | None:
-    """The envelope sender the server wrote down, empty for the null one, None where it wrote none."""
-    found = read.mail.header("return-path")
-    return found[0].strip().removeprefix("<").removesuffix(">") if found else None
