@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -158,11 +158,26 @@ def remove(connection: Connection, account: str, name: str) -> None:
     connection.execute(delete(_mailbox).where(_mailbox.c.id == find(connection, account, name).id))
 
 
-def replace_secret(connection: Connection, vault: Vault, mailbox: Mailbox, secret: bytes) -> bool:
-    """Seal another secret in the place of the one `mailbox` was read with; False where it was replaced meanwhile."""
+def replace_secret(connection: Connection, vault: Vault, mailbox: Mailbox, secret: bytes) -> None:
+    """Seal another secret in the place of the one there is."""
     sealed = vault.seal(secret, mailbox.bound)
-    same = (_mailbox.c.id == mailbox.id) & (_mailbox.c.sealed == mailbox.sealed)
-    return bool(connection.execute(update(_mailbox).where(same).values(sealed=sealed)).rowcount)
+    connection.execute(update(_mailbox).where(_mailbox.c.id == mailbox.id).values(sealed=sealed))
+
+
+def set_secret(connection: Connection, vault: Vault, account: str, name: str, secret: bytes) -> None:
+    """Its owner has given another secret: how far its folders were read stays, and it is tried at once.
+
+    Whoever watches it leaves it, so that it is taken anew, as it is now.
+    """
+    mailbox = find(connection, account, name)
+    checked(replace(_as_login(mailbox), secret=secret))
+    replace_secret(connection, vault, mailbox, secret)
+    anew = {"node": None, "refusals": 0, "again": None, "told": False}
+    connection.execute(update(_mailbox).where(_mailbox.c.id == mailbox.id).values(anew))
+
+
+def _as_login(mailbox: Mailbox) -> Login:
+    return Login(mailbox.host, mailbox.port, mailbox.tls, mailbox.auth, mailbox.user, b"")
 
 
 def _of(account: int, name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from functools import lru_cache
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from filters.filter import MaxPer, Quiet
 from filters.verdict import Decided
 from gateway import digest, notices, pacing, standing, telling, text, unpaid
+from gateway.accounts import Account
 from gateway.draft import Recipient
 from gateway.pacing import Pace, Ruling, State, Waiting
 from gateway.standing import Desk
@@ -108,44 +109,9 @@ class Round:
             words = _words(self.rows[one.id].say)
             self.says.append(([one], telling.by_itself(connection, desk.account, words, house, now)))
         if done.together:
-            self.says.append((done.together, self._together(connection, done.together, house, now)))
-
-    def _together(self, connection: Connection, notices: Sequence[Waiting], house: House, now: datetime) -> Telling:
-        """One summary for each of those to whom these were to be told."""
-        say = Telling()
-        account = self.desk.account
-        words = {one.id: _words(self.rows[one.id].say) for one in notices}
-        wanted = [(word.channel, word.to) for some in words.values() for word in some]
-        found = telling.destinations(connection, account, wanted, house, say)
-        whom: dict[tuple[str, str], tuple[Recipient, dict[int, None]]] = {}
-        for one in notices:
-            for word in words[one.id]:
-                for recipient in found[word.channel, word.to]:
-                    key = (recipient.channel, recipient.address)
-                    whom.setdefault(key, (recipient, {}))[1][one.id] = None
-        groups: dict[tuple[bool, tuple[int, ...]], list[Recipient]] = {}
-        for recipient, ids in whom.values():
-            groups.setdefault((recipient.channel == "email", tuple(ids)), []).append(recipient)
-        for (letter, numbers), recipients in groups.items():
-            rows = [self.rows[number] for number in numbers]
-            telling.summary(say, account, recipients, self._text(rows, words, letter=letter, now=now), house, now)
-        return say
-
-    def _text(
-        self, rows: Sequence[Any], words: dict[int, list[Decided]], *, letter: bool, now: datetime
-    ) -> tuple[str, str]:
-        """What a summary of these says, and its subject."""
-        account = self.desk.account
-        told = [digest.Told(row.mail, row.at, row.sender, words[row.id][0].text) for row in rows]
-        more = any(row.state in (State.GATHERED, State.CAPPED, State.LIMITED) for row in rows)
-
-        def fits(said: str) -> bool:
-            return len(text.cut(said, transliterate=account.transliterate).parts) <= _PARTS
-
-        short = digest.compose(told, zone=account.zone, now=now, more=more, fits=fits)
-        if not letter:
-            return short, ""
-        return digest.letter(told, zone=account.zone, now=now, more=more, lines=_LINES), short
+            rows = [self.rows[one.id] for one in done.together]
+            said = {row.id: _words(row.say) for row in rows}
+            self.says.append((done.together, together(connection, desk.account, rows, said, house, now)))
 
     def write(self, connection: Connection, identifiers: Identifiers, house: House, now: datetime) -> None:
         """What became of all that waited."""
@@ -169,6 +135,53 @@ class Round:
             connection.execute(_STATE, on)
         if links:
             connection.execute(insert(schema.told), links)
+
+
+def together(
+    connection: Connection,
+    account: Account,
+    rows: Sequence[Any],
+    words: Mapping[int, Sequence[Decided]],
+    house: House,
+    now: datetime,
+) -> Telling:
+    """One summary for each of those to whom these notices were to be told; `words` is what each wanted said.
+
+    A row has the columns of a notice: id, mail, at, sender, state.
+    """
+    say = Telling()
+    by_id = {row.id: row for row in rows}
+    wanted = [(word.channel, word.to) for row in rows for word in words[row.id]]
+    found = telling.destinations(connection, account, wanted, house, say)
+    whom: dict[tuple[str, str], tuple[Recipient, dict[int, None]]] = {}
+    for row in rows:
+        for word in words[row.id]:
+            for recipient in found[word.channel, word.to]:
+                key = (recipient.channel, recipient.address)
+                whom.setdefault(key, (recipient, {}))[1][row.id] = None
+    groups: dict[tuple[bool, tuple[int, ...]], list[Recipient]] = {}
+    for recipient, ids in whom.values():
+        groups.setdefault((recipient.channel == "email", tuple(ids)), []).append(recipient)
+    for (letter, numbers), recipients in groups.items():
+        some = [by_id[number] for number in numbers]
+        telling.summary(say, account, recipients, _text(account, some, words, letter=letter, now=now), house, now)
+    return say
+
+
+def _text(
+    account: Account, rows: Sequence[Any], words: Mapping[int, Sequence[Decided]], *, letter: bool, now: datetime
+) -> tuple[str, str]:
+    """What a summary of these says, and its subject."""
+    told = [digest.Told(row.mail, row.at, row.sender, words[row.id][0].text) for row in rows]
+    more = any(row.state in (State.GATHERED, State.CAPPED, State.LIMITED) for row in rows)
+
+    def fits(said: str) -> bool:
+        return len(text.cut(said, transliterate=account.transliterate).parts) <= _PARTS
+
+    short = digest.compose(told, zone=account.zone, now=now, more=more, fits=fits)
+    if not letter:
+        return short, ""
+    return digest.letter(told, zone=account.zone, now=now, more=more, lines=_LINES), short
 
 
 def _told(one: Waiting, ruling: Ruling, now: datetime, *, together: bool) -> Ruling:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from gateway import mailboxes, presence, slots
 from gateway.mailboxes import Mailbox
 from gateway.store import schema
+from gateway.store.schema.base import Instant
 
 _mailbox, _component = schema.mailbox, schema.component
 
@@ -31,6 +32,23 @@ class Shares:
     left: frozenset[int]
 
 
+def settled(connection: Connection, node: int, held: Sequence[int]) -> bool:
+    """Whether `share_out` has nothing to do. Looks only."""
+    living = presence.alive_nodes(connection)
+    if node not in living:
+        return False
+    own = set(connection.execute(select(_mailbox.c.id).where(_mailbox.c.node == node)).scalars())
+    return own == set(held) and len(own) == _target(connection, node, living)
+
+
+def _target(connection: Connection, node: int, living: Mapping[int, str]) -> int:
+    """How many mailboxes are this node's even share."""
+    total = connection.execute(select(func.count()).select_from(_mailbox)).scalar_one()
+    said = select(_component.c.node).where(_component.c.kind == KIND, _component.c.name == NAME)
+    watchers = sorted({node, *(set(connection.execute(said).scalars()) & set(living))})
+    return slots.share_of(total, watchers, node)
+
+
 def share_out(connection: Connection, node: int, held: Sequence[int], *, most: int) -> Shares:
     """Take what is free up to this node's even share, and give up what is over it. `held` are those it watches now.
 
@@ -42,10 +60,7 @@ def share_out(connection: Connection, node: int, held: Sequence[int], *, most: i
     if node not in living:  # taken for dead: whatever it holds may be another's
         return Shares((), frozenset(held))
     own = set(connection.execute(select(_mailbox.c.id).where(_mailbox.c.node == node)).scalars())
-    total = connection.execute(select(func.count()).select_from(_mailbox)).scalar_one()
-    said = select(_component.c.node).where(_component.c.kind == KIND, _component.c.name == NAME)
-    watchers = sorted({node, *(set(connection.execute(said).scalars()) & set(living))})
-    target = slots.share_of(total, watchers, node)
+    target = _target(connection, node, living)
     took = _take(connection, node, living, min(most, max(0, target - len(own))))
     surplus = sorted(own)[target:] if not took else []
     if surplus:
@@ -83,17 +98,46 @@ def require(connection: Connection, mailbox: int, node: int, taken: int) -> None
         raise LostError
 
 
-def say(connection: Connection, mailbox: int, node: int, taken: int, now: datetime, state: str, why: str) -> None:
-    """How the mailbox is, for `status`; nothing where it is not this node's any more."""
-    ours = (_mailbox.c.id == mailbox) & (_mailbox.c.node == node) & (_mailbox.c.taken == taken)
-    connection.execute(update(_mailbox).where(ours, _mailbox.c.state != state).values(state=state, since=now))
-    connection.execute(update(_mailbox).where(ours, _mailbox.c.why != why).values(why=why))
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a mailbox is, and since when, as whoever has its lease `taken` says."""
+
+    mailbox: int
+    taken: int
+    state: str
+    why: str
+    at: datetime
 
 
-def refusals(connection: Connection, mailbox: int) -> tuple[int, bool]:
-    """How often its credentials were refused since they were last good, and whether its owner knows."""
-    row: Any = connection.execute(select(_mailbox.c.refusals, _mailbox.c.told).where(_mailbox.c.id == mailbox)).one()
-    return row.refusals, row.told
+def say(connection: Connection, node: int, said: Sequence[Said]) -> None:
+    """How these mailboxes are, for `status`; nothing of those that are not this node's any more."""
+    if not said:
+        return
+    ours = (_mailbox.c.id == bindparam("number")) & (_mailbox.c.node == node) & (_mailbox.c.taken == bindparam("lease"))
+    since = case((_mailbox.c.state == bindparam("now"), _mailbox.c.since), else_=bindparam("at", type_=Instant()))
+    values = {"state": bindparam("now"), "why": bindparam("clause"), "since": since}
+    rows = [
+        {"number": one.mailbox, "lease": one.taken, "now": one.state, "clause": one.why, "at": one.at}
+        for one in sorted(said, key=lambda one: one.mailbox)
+    ]
+    connection.execute(update(_mailbox).where(ours).values(values), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """How often its credentials were refused since they were last good, until when they are not shown again, and
+    whether its owner knows."""
+
+    count: int
+    again: datetime | None
+    told: bool
+
+
+def refusals(connection: Connection, mailbox: int) -> Refusals:
+    """How it stands with a mailbox's credentials."""
+    columns = select(_mailbox.c.refusals, _mailbox.c.again, _mailbox.c.told)
+    row: Any = connection.execute(columns.where(_mailbox.c.id == mailbox)).one()
+    return Refusals(row.refusals, row.again, row.told)
 
 
 def refused(connection: Connection, mailbox: int, again: datetime, *, told: bool) -> None:
@@ -102,8 +146,10 @@ def refused(connection: Connection, mailbox: int, again: datetime, *, told: bool
     connection.execute(update(_mailbox).where(_mailbox.c.id == mailbox).values(values))
 
 
-def welcomed(connection: Connection, mailbox: int) -> None:
-    """Its credentials are good (again)."""
+def welcomed(connection: Connection, ids: Sequence[int]) -> None:
+    """Their credentials are good (again)."""
     some = (_mailbox.c.refusals > 0) | _mailbox.c.told | _mailbox.c.again.is_not(None)
     values = {"refusals": 0, "told": False, "again": None}
-    connection.execute(update(_mailbox).where(_mailbox.c.id == mailbox, some).values(values))
+    for start in range(0, len(ids), 500):
+        few = _mailbox.c.id.in_(sorted(ids)[start : start + 500])
+        connection.execute(update(_mailbox).where(few, some).values(values))

@@ -166,6 +166,27 @@ def _try(config: Configuration, mailbox: Mailbox) -> dict[str, Any]:
     return answer
 
 
+@app.command(name="set")
+def set_(
+    context: typer.Context,
+    account: Account,
+    name: Name,
+    password_file: Annotated[
+        Path | None, typer.Option(metavar="F", help="File with the new password; - reads it from stdin.")
+    ] = None,
+    oauth_file: Annotated[
+        Path | None, typer.Option(metavar="F", help="For xoauth2, oauthbearer: the new JSON.")
+    ] = None,
+) -> None:
+    """Give a mailbox another password. What came since the last look is told of; what was told is not told again."""
+    config = configuration(context)
+    vault = Vault(config.store.keys)
+    with store_of(config) as store:
+        found = store.read_now(lambda connection: mailboxes.find(connection, account, name))
+        secret = _secret(found.auth, password_file, oauth_file)
+        store.run_now(lambda connection: mailboxes.set_secret(connection, vault, account, name, secret))
+
+
 @app.command()
 def remove(context: typer.Context, account: Account, name: Name) -> None:
     """Watch a mailbox no more, and forget its password."""

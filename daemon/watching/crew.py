@@ -1,7 +1,8 @@
 """Threads that visit mail servers, shared out so that a server that hangs keeps few of them.
 
 Jobs of one host go in their order, as many at once as the host has earned: one at first, twice as many after each that
-went well, one again after a failure. Hosts take turns.
+went well, one again after a failure. Hosts take turns. Hosts whose last visit failed, or that were never visited, have
+half of the threads between them: however many of them hang, the others go on.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class _Host:
     jobs: deque[Job] = field(default_factory=deque)
     running: int = 0
     most: int = 1
+    proven: bool = False
+    waits: bool = False  # for its turn
 
 
 class Crew:
@@ -35,7 +38,9 @@ class Crew:
         self._most, self._at_one = threads, at_one
         self._changed = threading.Condition()
         self._hosts: dict[str, _Host] = {}
-        self._turns: deque[str] = deque()
+        self._proven: deque[str] = deque()  # whose turn it is
+        self._doubtful: deque[str] = deque()
+        self._doubts = 0  # threads at hosts that were doubtful when their visit began
         self._threads: list[threading.Thread] = []
         self._free = 0
         self._closed = False
@@ -58,47 +63,75 @@ class Crew:
         """Begin nothing more, and wait this long for what runs."""
         with self._changed:
             self._closed = True
-            self._turns.clear()
+            self._hosts.clear()
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(seconds / max(1, len(self._threads)))
 
     def _ready(self, name: str, host: _Host) -> None:
         """Give a host its turn where it has a job, and may have one more running."""
-        if not host.jobs or host.running >= host.most or name in self._turns:
+        if not host.jobs or host.running >= host.most or host.waits:
             return
-        self._turns.append(name)
-        if self._free >= len(self._turns):
-            self._changed.notify()
-        elif len(self._threads) < self._most:
+        host.waits = True
+        (self._proven if host.proven else self._doubtful).append(name)
+        self._call()
+
+    def _call(self) -> None:
+        """Wake a thread, or start one, where there is a turn to be had."""
+        turns = len(self._proven) + min(len(self._doubtful), self._room())
+        if not turns:
+            return
+        if self._free < turns and len(self._threads) < self._most:
             thread = threading.Thread(target=self._work, name="watch", daemon=True)
             self._threads.append(thread)
             thread.start()
         else:
             self._changed.notify()
 
+    def _room(self) -> int:
+        """How many more threads may go to doubtful hosts."""
+        return max(1, self._most // 2) - self._doubts
+
+    def _turn(self) -> str | None:
+        if self._doubtful and self._room() > 0 and (not self._proven or self._doubts == 0):
+            return self._doubtful.popleft()
+        if self._proven:
+            return self._proven.popleft()
+        return None
+
     def _work(self) -> None:
         while True:
             with self._changed:
                 self._free += 1
-                while not self._turns and not self._closed:
+                while not self._closed and (name := self._turn()) is None:
                     self._changed.wait()
                 self._free -= 1
-                if self._closed:
+                if self._closed or name is None:
                     return
-                name = self._turns.popleft()
                 host = self._hosts[name]
+                doubtful = not host.proven
+                self._doubts += doubtful
+                host.waits = False
                 job = host.jobs.popleft()
                 host.running += 1
                 self._ready(name, host)
-            well = False
-            try:
-                well = job()
-            except Exception:
-                log.exception("a visit ended by a defect", extra={"action": "visit_defect"})
+            well = self._do(job)
             with self._changed:
-                host.running -= 1
-                host.most = min(self._at_one, host.most * 2) if well else 1
-                self._ready(name, host)
-                if not host.jobs and not host.running and host.most == 1:
-                    self._hosts.pop(name, None)
+                self._doubts -= doubtful
+                self._done(name, host, well)
+
+    def _do(self, job: Job) -> bool:
+        try:
+            return job()
+        except Exception:
+            log.exception("a visit ended by a defect", extra={"action": "visit_defect"})
+            return False
+
+    def _done(self, name: str, host: _Host, well: bool) -> None:
+        host.running -= 1
+        host.most = min(self._at_one, host.most * 2) if well else 1
+        host.proven = well
+        self._ready(name, host)
+        if not (host.jobs or host.running or well):
+            self._hosts.pop(name, None)
+        self._call()

@@ -120,14 +120,15 @@ class Idler:
             return max(0.0, self._times[0][0] - self._clock()) if self._times else None
 
     def _hear(self, number: int) -> None:
+        # Under the lock, so that nobody closes the socket, and another takes its number, while it is read.
         with self._lock:
             wire, who = self._idle.get(number, (None, None))
-        if wire is None or who is None:
-            return
-        try:
-            why = meaning(wire.drain())
-        except (imaplib.IMAP4.error, OSError, ValueError):
-            why = "ended"
+            if wire is None or who is None:
+                return
+            try:
+                why = meaning(wire.drain())
+            except (imaplib.IMAP4.error, OSError, ValueError):
+                why = "ended"
         if why:
             self._call(wire, who, why)
 

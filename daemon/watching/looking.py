@@ -23,6 +23,8 @@ from filters.verdict import Need
 HEADER, STEP = 128 * 1024, 50
 #: Clocks may differ by as much: what came so long before the last look, after UIDVALIDITY has changed, may be new.
 SKEW = timedelta(minutes=5)
+#: The largest UID, and UIDVALIDITY (RFC 9051 section 9, nz-number).
+LARGEST = 2**32 - 1
 
 _FACTS = ("INTERNALDATE", "RFC822.SIZE", "FLAGS")
 _HEAD = f"BODY.PEEK[HEADER]<0.{HEADER}>"
@@ -45,7 +47,7 @@ def new_uids(client: Client, uidnext: int) -> list[int]:
     `n:*` always has the last mail in it, also where its UID is smaller (RFC 9051 section 6.4.8), and imapclient cannot
     fetch such a range: the UIDs are searched for, and those that are old taken out.
     """
-    return sorted(uid for uid in client.search([b"UID", b"%d:*" % uidnext]) if uid >= uidnext)
+    return sorted(uid for uid in client.search([b"UID", b"%d:*" % uidnext]) if uidnext <= uid <= LARGEST)
 
 
 def next_uid(client: Client, told: int | None, exists: int) -> int:
@@ -118,7 +120,7 @@ def _heads(client: Client, uids: Sequence[int]) -> Iterable[tuple[int, Mapping[b
         told = client.fetch(list(uids), [*_FACTS, "BODYSTRUCTURE", _HEAD])
     except imaplib.IMAP4.abort:
         raise
-    except (IMAPClientError, imaplib.IMAP4.error, ValueError):
+    except (IMAPClientError, imaplib.IMAP4.error, ValueError, RecursionError):
         told = {}
         for uid in uids:
             told.update(_one(client, uid))
@@ -131,7 +133,7 @@ def _one(client: Client, uid: int) -> dict[int, Any]:
             return dict(client.fetch([uid], wanted))
         except imaplib.IMAP4.abort:
             raise
-        except (IMAPClientError, imaplib.IMAP4.error, ValueError):
+        except (IMAPClientError, imaplib.IMAP4.error, ValueError, RecursionError):
             continue
     return {}
 

@@ -8,7 +8,8 @@ import ssl
 import threading
 import time
 import urllib.parse
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -83,16 +84,28 @@ class Tokens:
         self._locks: dict[int, threading.Lock] = {}
         self._guard = threading.Lock()
 
-    def get(self, mailbox: int, credentials: Credentials, *, fresh: bool = False) -> Token:
-        """A good access token; with `fresh` another than the one that was just refused."""
+    def get(
+        self,
+        mailbox: int,
+        credentials: Credentials,
+        *,
+        fresh: bool = False,
+        renewed: Callable[[bytes], None] = lambda _: None,
+    ) -> Token:
+        """A good access token; with `fresh` another than the one that was just refused.
+
+        `renewed` is given what is to be kept instead of these credentials, before the token is used, where the server
+        gave another refresh token than is in them. The one it gave last is used until they are kept.
+        """
         with self._guard:
             lock = self._locks.setdefault(mailbox, threading.Lock())
         with lock:
-            kept = self._kept.get(mailbox)
-            if kept is not None and not fresh and kept.until > time.monotonic():
-                return kept
-            token = refresh(credentials, allow_private=self._allow_private)
-            self._kept[mailbox] = token
+            token = self._kept.get(mailbox)
+            if token is None or fresh or token.until <= time.monotonic():
+                latest = credentials if token is None else replace(credentials, refresh_token=token.refresh)
+                token = self._kept[mailbox] = refresh(latest, allow_private=self._allow_private)
+            if token.refresh != credentials.refresh_token:
+                renewed(replace(credentials, refresh_token=token.refresh).octets())
             return token
 
     def drop(self, mailbox: int) -> None:

@@ -6,23 +6,27 @@ mailbox is ever changed, no flag set.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import imaplib
 import re
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from imapclient.exceptions import IMAPClientError
 
 from daemon import outside
-from daemon.watching.oauth import Credentials, TokenRefusedError, Tokens
+from daemon.watching.looking import LARGEST
+from daemon.watching.oauth import Credentials, TokenRefusedError, Tokens, TokenServerError
 from daemon.watching.wire import Client, EndedError, Wire
 from gateway.mailboxes import Login
 
 #: Seconds a server may take for one answer.
 TIMEOUT = 30.0
+#: Seconds between the words of a farewell.
+_FAREWELL = 1.0
 #: Response codes of a refused login that the credentials are not to blame for (RFC 5530 section 3), and words of
 #: servers that tell none.
 _NOT_NOW = ("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN")
@@ -88,8 +92,10 @@ class Session:
             raise UnwatchableError(f"folder {name} cannot be opened: {_said(error)}") from None
         if b"UIDVALIDITY" not in told:
             raise UnwatchableError(f"folder {name} has no UIDVALIDITY: its mails cannot be told apart")
-        uidnext = told.get(b"UIDNEXT")
-        return Opened(int(told[b"UIDVALIDITY"]), int(uidnext) if uidnext else None, int(told.get(b"EXISTS", 0)))
+        validity, uidnext = int(told[b"UIDVALIDITY"]), told.get(b"UIDNEXT")
+        if not 0 <= validity <= LARGEST or not 0 <= int(uidnext or 0) <= LARGEST + 1:
+            raise UnwatchableError(f"folder {name} has numbers that no IMAP server has")
+        return Opened(validity, int(uidnext) if uidnext else None, int(told.get(b"EXISTS", 0)))
 
     def news(self) -> bool:
         """Whether the server said, in its answers since this was last asked, that there are other mails now."""
@@ -110,7 +116,7 @@ class Session:
 
     def done(self) -> None:
         """Stop idling."""
-        self.client.wire.sock.settimeout(self.timeout)
+        self.client.wire.patience()
         self.client.idle_done()
 
     def still_there(self) -> None:
@@ -120,7 +126,7 @@ class Session:
     def close(self) -> None:
         """Leave, without a word where the connection is broken."""
         try:
-            self.client.wire.sock.settimeout(2.0)
+            self.client.wire.patience(_FAREWELL)
             self.client.logout()
         except (IMAPClientError, imaplib.IMAP4.error, OSError, ValueError):
             self.drop()
@@ -207,7 +213,16 @@ def _password_login(client: Client, login: Login) -> None:
     except (EndedError, imaplib.IMAP4.abort):
         raise
     except (imaplib.IMAP4.error, IMAPClientError) as error:
-        raise judged(_said(error)) from None
+        raise judged(_without(_said(error), password)) from None
+
+
+def _without(said: str, *secrets: str) -> str:
+    """What a server said, without the secret it was shown: some send back what they do not understand."""
+    for secret in secrets:
+        for form in (secret, _quoted(secret)[1:-1], base64.b64encode(secret.encode()).decode()):
+            if len(form) > 3:
+                said = said.replace(form, "***")
+    return said
 
 
 def _quoted(text: str) -> str:
@@ -220,15 +235,14 @@ def _token_login(
     credentials = Credentials.read(login.secret)
     for fresh in (False, True):
         try:
-            token = settings.tokens.get(mailbox, credentials, fresh=fresh)
+            token = settings.tokens.get(mailbox, credentials, fresh=fresh, renewed=renewed)
         except TokenRefusedError as error:
-            raise RefusedLoginError(str(error)) from None
-        except Exception as error:
+            raise RefusedLoginError(
+                _without(str(error), credentials.refresh_token, credentials.client_secret)
+            ) from None
+        except TokenServerError as error:
             raise AwayError(str(error)) from None
-        if token.refresh != credentials.refresh_token:
-            kept = {name: getattr(credentials, name) for name in Credentials.__slots__}
-            credentials = Credentials(**{**kept, "refresh_token": token.refresh})
-            renewed(credentials.octets())
+        credentials = replace(credentials, refresh_token=token.refresh)
         try:
             if login.auth == "xoauth2":
                 client.oauth2_login(login.user, token.access)
@@ -237,7 +251,7 @@ def _token_login(
         except (EndedError, imaplib.IMAP4.abort):
             raise
         except (imaplib.IMAP4.error, IMAPClientError) as error:
-            failure = judged(_said(error))
+            failure = judged(_without(_said(error), token.access))
             if fresh or isinstance(failure, AwayError):
                 raise failure from None
         else:

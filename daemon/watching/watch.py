@@ -47,6 +47,12 @@ _SPREAD = 3.0
 _PATIENCE = 4
 #: A connection that ends so soon, in seconds, is no sound one.
 _SHORT = 10.0
+#: How often a server may tell of news that it has not, before it is believed more slowly; by how many seconds at most.
+_CREDULOUS, _WOLF = 5, 5.0
+#: After so many seconds at one server others have their turn, and the rest comes later.
+_LONG_VISIT = 30.0
+#: How often in one visit it is asked whether more has come meanwhile.
+_ROUNDS = 20
 #: How often it is written down that a folder had nothing new.
 _CHECKED = timedelta(minutes=15)
 
@@ -65,6 +71,7 @@ class World(Protocol):
     def unmet(self, mailbox: Mailbox, reads: Sequence[Read]) -> list[Read]: ...
     def say(self, mailbox: Mailbox, folder: str, state: str, why: str) -> None: ...
     def barred(self, mailbox: Mailbox) -> float: ...
+    def welcome(self, mailbox: Mailbox) -> None: ...
     def refused(self, mailbox: Mailbox, why: str) -> float: ...
     def lost(self, mailbox: Mailbox) -> None: ...
 
@@ -84,6 +91,7 @@ class Watch:
     _session: Session | None = None
     _idling: bool = False
     _failures: int = 0
+    _vain: int = 0  # how often in turn the server told of news, and had none
     _rested: float = 0.0
     _stuck: tuple[int, int] | None = None  # the UID of a mail that could not be read, and how often
     _closed: bool = False
@@ -104,7 +112,10 @@ class Watch:
         self.idler.at(self.clock() + seconds, self)
 
     def wake(self, why: str) -> None:
-        """The idler has news, or the time has come."""
+        """The idler has news, or the time has come. A server that cries wolf is gone to ever more seldom."""
+        if why == "news" and self._vain > _CREDULOUS:
+            self.idler.at(self.clock() + _backoff(self._vain - _CREDULOUS, 0.1, _WOLF), self)
+            return
         self.crew.submit(self.mailbox.host, partial(self.visit, why))
 
     def close(self) -> None:
@@ -120,6 +131,7 @@ class Watch:
     def _leave(self) -> None:
         session, self._session, self._idling = self._session, None, False
         if session is not None:
+            self.idler.leave(session.client.wire, self)  # before its number is another's
             session.drop()
 
     # A visit ----------------------------------------------------------------------------------------------------------
@@ -161,14 +173,23 @@ class Watch:
             self._session.done()
         else:
             self._session.still_there()
-        self._look()
-        self._rest()
+        before = self.folder.uidnext
+        done = self._look()
         self._failures = 0
+        if before != self.folder.uidnext:
+            self._vain = 0
+        elif why == "news":
+            self._vain += 1
+        if done:
+            self._rest()
+        else:
+            self.wake("more")
 
     def _open(self) -> None:
         mailbox = self.mailbox
         login = self.world.login(mailbox)
         self._session = connect(login, mailbox.id, self.world.settings(), partial(self.world.renewed, mailbox))
+        self.world.welcome(mailbox)
         now = self.world.now()
         opened = self._session.open_folder(self.folder.name)
         client = self._session.client
@@ -200,21 +221,24 @@ class Watch:
     def _needs(self) -> frozenset[Need]:
         return self.world.needs(self.mailbox, self.source)
 
-    def _look(self) -> None:
-        """Everything new, step by step, until the server says that there is nothing more."""
+    def _look(self) -> bool:
+        """Everything new, step by step, until the server says that there is nothing more; False where time is up."""
         assert self._session is not None
         client, began = self._session.client, self.world.now()
-        needs = self._needs()
-        while True:
+        needs, until = self._needs(), self.clock() + _LONG_VISIT
+        for _ in range(_ROUNDS):
             self._session.news()
             uids = looking.new_uids(client, self.folder.uidnext or 1)
             for step in self._steps(uids):
+                if self._closed or self.clock() > until:
+                    return False
                 reads = self._read(step, needs) if needs else []
                 self._write(reads, replace(self.folder, uidnext=step[-1] + 1))
             if not uids and not self._session.news():
                 break
         if self.folder.checked is None or began - self.folder.checked > _CHECKED:
             self._write([], replace(self.folder, checked=began))
+        return True
 
     def _steps(self, uids: Sequence[int]) -> Iterator[Sequence[int]]:
         """Many at a time; one by one where reading has just failed, so that it is known on which mail."""

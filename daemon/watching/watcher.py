@@ -10,6 +10,8 @@ import asyncio
 import concurrent.futures
 import logging
 import random
+import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from daemon.board import Board
+from daemon.watching.arrivals import arrived
 from daemon.watching.crew import Crew
 from daemon.watching.idling import Idler
 from daemon.watching.looking import Read
@@ -43,6 +46,10 @@ T = TypeVar("T")
 #: How often leases are looked at, in seconds; how many mailboxes are taken at once; over how long their first visits
 #: are spread, in seconds for each.
 _LOOK, _AT_ONCE, _SPREAD = 2.0, 500, 0.004
+#: How long, in seconds, others wait for the folder that tries new credentials.
+_ALONE = 60.0
+#: How often, in seconds, it is written down how mailboxes are.
+_TELL = 0.25
 #: How long a thread waits for the store, in seconds.
 _STORE = 60.0
 #: Waits after credentials were refused: the first, the longest.
@@ -79,6 +86,10 @@ class _Held:
     states: dict[str, tuple[str, str]] = field(default_factory=dict)
     said: tuple[str, str] = ("", "")
     again: datetime | None = None
+    good: bool = False  # its credentials were taken since they were last refused
+    trying: float = 0.0  # until then (monotonic) one folder alone tries them
+    unwelcome: bool = False  # its row says that its credentials were refused
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def close(self) -> None:
         for watch in self.watches:
@@ -114,12 +125,17 @@ class Watcher:
         self._crew = Crew()
         self._idler = Idler()
         self._closing = False
+        self._unsaid: dict[int, watch_leases.Said] = {}
+        self._welcome: set[int] = set()
+        self._telling = threading.Lock()  # guards these two
+        self._news = asyncio.Event()
 
     # The loop ---------------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Watch this daemon's share, until cancelled."""
         self._loop = asyncio.get_running_loop()
+        telling = self._loop.create_task(self._tell(), name="mailbox states")
         self._board.set(watch_leases.KIND, watch_leases.NAME, "up", "no mailbox yet")
         self._idler.start()
         forget = 0.0
@@ -134,6 +150,7 @@ class Watcher:
                     log.warning("the store cannot be used now: %s", error, extra={"action": "store_down"})
                 await asyncio.sleep(_LOOK)
         finally:
+            telling.cancel()
             await self._end()
 
     async def _end(self) -> None:
@@ -149,14 +166,15 @@ class Watcher:
 
     async def _share_out(self) -> None:
         held = list(self._held)
-        shares = await self._store.run(
-            lambda connection: watch_leases.share_out(connection, self._node, held, most=_AT_ONCE)
-        )
-        for number in shares.left:
-            self._drop(number)
-        for n, mailbox in enumerate(shares.took):
-            self._drop(mailbox.id)
-            self._begin(mailbox, n * _SPREAD)
+        if not await self._store.read(lambda connection: watch_leases.settled(connection, self._node, held)):
+            shares = await self._store.run(
+                lambda connection: watch_leases.share_out(connection, self._node, held, most=_AT_ONCE)
+            )
+            for number in shares.left:
+                self._drop(number)
+            for n, mailbox in enumerate(shares.took):
+                self._drop(mailbox.id)
+                self._begin(mailbox, n * _SPREAD)
         well = sum(1 for held in self._held.values() if held.said[0] == mailboxes.UP)
         total = len(self._held)
         self._board.set(
@@ -167,7 +185,10 @@ class Watcher:
         )
 
     def _begin(self, mailbox: Mailbox, seconds: float) -> None:
-        held = self._held[mailbox.id] = _Held(mailbox, said=(mailbox.state, mailbox.why), again=mailbox.again)
+        unwelcome = bool(mailbox.refusals or mailbox.told or mailbox.again)
+        held = self._held[mailbox.id] = _Held(
+            mailbox, said=(mailbox.state, mailbox.why), again=mailbox.again, unwelcome=unwelcome
+        )
         for folder in mailbox.folders:
             watch = Watch(self, self._crew, self._idler, mailbox, folder, random=self._random)
             held.watches.append(watch)
@@ -197,11 +218,20 @@ class Watcher:
         return self._now()
 
     def login(self, mailbox: Mailbox) -> mailboxes.Login:
-        return mailbox.login(self._terms().vault)
+        """As it is now: the secret may have been renewed since the mailbox was taken."""
+        found = self._wait(self._store.read(lambda connection: mailboxes.load(connection, [mailbox.id])))
+        if not found:
+            raise watch_leases.LostError
+        return found[0].login(self._terms().vault)
 
     def renewed(self, mailbox: Mailbox, secret: bytes) -> None:
         vault = self._terms().vault
-        self._wait(self._store.run(lambda connection: mailboxes.replace_secret(connection, vault, mailbox, secret)))
+
+        def work(connection: Connection) -> None:
+            watch_leases.require(connection, mailbox.id, self._node, mailbox.taken)
+            mailboxes.replace_secret(connection, vault, mailbox, secret)
+
+        self._wait(self._store.run(work))
 
     def needs(self, mailbox: Mailbox, source: Source) -> frozenset[Need]:
         return self._wait(self._notifier.needs(mailbox.account, source))
@@ -221,41 +251,62 @@ class Watcher:
             folders.advance(connection, mailbox.id, folder)
             folders.meet(connection, mailbox.id, met, now)
 
-        arrived = [self._arrived(mailbox, source, read) for read in reads]
-        if arrived:
-            self._wait(self._notifier.take(arrived, also))
+        believed = self._terms().authserv_id
+        if reads:
+            some = [arrived(mailbox.account, source, read, authserv_id=believed) for read in reads]
+            self._wait(self._notifier.take(some, also))
         else:
             self._wait(self._store.run(also))
-
-    def _arrived(self, mailbox: Mailbox, source: Source, read: Read) -> Arrived:
-        return Arrived(
-            account=mailbox.account,
-            mail=read.mail,
-            source=source,
-            octets=read.octets,
-            envelope_from=_return_path(read),
-            envelope_to=tuple(address for address in read.mail.header("delivered-to")[:1] if address),
-            authserv_id=self._terms().authserv_id,
-            flags=read.flags,
-        )
 
     def say(self, mailbox: Mailbox, folder: str, state: str, why: str) -> None:
         held = self._held.get(mailbox.id)
         if held is None:
             return
-        held.states[folder] = (state, why)
-        whole = _whole(held.states)
-        if whole != held.said:
+        with held.lock:
+            held.states[folder] = (state, why)
+            held.trying = 0.0
+            if state == mailboxes.UP:
+                held.states.pop("", None)  # one got in: what was said of the credentials holds no more
+            whole = _whole(held.states)
+            if whole == held.said:
+                return
             held.said = whole
-            self._write_down(mailbox, *whole)
-            if state == mailboxes.UP and all(one == mailboxes.UP for one, _ in held.states.values()):
-                held.again = None
-                self._wait(self._store.run(lambda connection: watch_leases.welcomed(connection, mailbox.id)))
+            said = watch_leases.Said(mailbox.id, mailbox.taken, *whole, self._now())
+        with self._telling:
+            self._unsaid[mailbox.id] = said
+        self._log(mailbox, *whole)
+        if self._loop is not None and not self._closing:
+            self._loop.call_soon_threadsafe(self._news.set)
 
     def barred(self, mailbox: Mailbox) -> float:
-        """Seconds before which its credentials are not shown again, whichever folder asks: they were refused."""
+        """Seconds before which its credentials are not shown again, whichever folder asks: they were refused.
+
+        Until they are known to be good one folder alone tries them, so that a wrong password is shown once.
+        """
         held = self._held.get(mailbox.id)
-        return (held.again - self._now()).total_seconds() if held is not None and held.again is not None else 0.0
+        if held is None:
+            return 0.0
+        with held.lock:
+            if held.again is not None and (left := (held.again - self._now()).total_seconds()) > 0:
+                return left
+            if held.good:
+                return 0.0
+            if time.monotonic() < held.trying:
+                return 1.0
+            held.trying = time.monotonic() + _ALONE
+            return 0.0
+
+    def welcome(self, mailbox: Mailbox) -> None:
+        """Its credentials were taken."""
+        held = self._held.get(mailbox.id)
+        if held is None:
+            return
+        with held.lock:
+            known = not held.unwelcome
+            held.good, held.again, held.unwelcome = True, None, False
+        if not known:
+            with self._telling:
+                self._welcome.add(mailbox.id)
 
     def refused(self, mailbox: Mailbox, why: str) -> float:
         """Its credentials were refused: seconds until the next try. Its owner is told once."""
@@ -264,6 +315,7 @@ class Watcher:
             raise watch_leases.LostError
         now = self._now()
         held.again, route = self._wait(self._store.run(partial(self._refuse, mailbox=mailbox, why=why, now=now)))
+        held.unwelcome, held.good = True, False
         if route is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._ready, [route])
         self.say(mailbox, "", mailboxes.REFUSED, why)
@@ -273,12 +325,14 @@ class Watcher:
         self, connection: Connection, *, mailbox: Mailbox, why: str, now: datetime
     ) -> tuple[datetime, str | None]:
         watch_leases.require(connection, mailbox.id, self._node, mailbox.taken)
-        refusals, told = watch_leases.refusals(connection, mailbox.id)
-        again = now + min(_FIRST_REFUSED * 2.0 ** min(refusals, 10), _LONGEST_REFUSED)
+        refusals = watch_leases.refusals(connection, mailbox.id)
+        if refusals.again is not None and refusals.again > now:
+            return refusals.again, None  # of another folder, a moment ago
+        again = now + min(_FIRST_REFUSED * 2.0 ** min(refusals.count, 10), _LONGEST_REFUSED)
         route = None
-        if not told:
+        if not refusals.told:
             route = lockouts.tell(connection, self._store.identifiers, self._terms().office(), mailbox, why, now)
-        watch_leases.refused(connection, mailbox.id, again, told=told or route is not None)
+        watch_leases.refused(connection, mailbox.id, again, told=refusals.told or route is not None)
         return again, route
 
     def lost(self, mailbox: Mailbox) -> None:
@@ -286,16 +340,36 @@ class Watcher:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._drop, mailbox.id)
 
-    def _write_down(self, mailbox: Mailbox, state: str, why: str) -> None:
+    def _log(self, mailbox: Mailbox, state: str, why: str) -> None:
         level = logging.INFO if state == mailboxes.UP else logging.WARNING
         extra = {"action": f"mailbox_{state}", "mailbox": mailbox.id, "account": mailbox.owner}
         log.log(level, "mailbox %d of %s is %s: %s", mailbox.id, mailbox.owner, state, why, extra=extra)
-        now = self._now()
-        self._wait(
-            self._store.run(
-                lambda connection: watch_leases.say(connection, mailbox.id, self._node, mailbox.taken, now, state, why)
-            )
-        )
+
+    async def _tell(self) -> None:
+        """Write down how mailboxes are, those of a moment in one transaction, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._write_down()
+            await asyncio.sleep(_TELL)
+
+    async def _write_down(self) -> None:
+        with self._telling:
+            said, self._unsaid = self._unsaid, {}
+            welcome, self._welcome = self._welcome, set()
+
+        def work(connection: Connection) -> None:
+            watch_leases.say(connection, self._node, list(said.values()))
+            watch_leases.welcomed(connection, list(welcome))
+
+        try:
+            await self._store.run(work)
+        except StoreError as error:
+            log.debug("states of mailboxes wait for the store: %s", error)
+            with self._telling:
+                self._unsaid = said | self._unsaid
+                self._welcome |= welcome
+            self._news.set()
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of a coroutine of the loop, for a thread."""
@@ -331,9 +405,3 @@ def _whole(states: dict[str, tuple[str, str]]) -> tuple[str, str]:
     return mailboxes.UP, f"{', '.join(told)} are {whys[0]}" if len(whys) == 1 else "; ".join(
         why for _, why in told.values()
     )
-
-
-def _return_path(read: Read) -> str | None:
-    """The envelope sender the server wrote down, empty for the null one, None where it wrote none."""
-    found = read.mail.header("return-path")
-    return found[0].strip().removeprefix("<").removesuffix(">") if found else None

@@ -11,6 +11,7 @@ import imaplib
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 LONGEST_LINE = 4 * 1024 * 1024
 LONGEST_LITERAL = 4 * 1024 * 1024
 _CHUNK = 65536
-#: Octets that may wait unread on an idle connection before it is given up.
-_MOST_IDLE = 1024 * 1024
+#: Octets that an idle connection may bring at once, and that may wait there for the end of their line.
+_MOST_IDLE, _MOST_KEPT = 1024 * 1024, 64 * 1024
+#: How long the whole answer to one command may take, in times of what a server may be silent: who sends an octet a
+#: minute is not waited for.
+_ANSWER = 4.0
 _LITERAL = re.compile(rb"\{(\d+)\+?\}\r?\n\Z")
 
 Connect = Callable[[float], socket.socket]
@@ -46,6 +50,7 @@ class Wire(imaplib.IMAP4):
         self._dial = connect
         self._context = context
         self._buffer = bytearray()
+        self._seconds, self._until = timeout, time.monotonic() + _ANSWER * timeout
         self.sock: socket.socket
         super().__init__(host, timeout=timeout)
 
@@ -96,7 +101,22 @@ class Wire(imaplib.IMAP4):
     def shutdown(self) -> None:
         self.sock.close()
 
+    def patience(self, seconds: float | None = None) -> None:
+        """The answer to what is asked now may take its time anew; or from now on, this many seconds."""
+        self._seconds = seconds or self._seconds
+        self._until = time.monotonic() + _ANSWER * self._seconds
+        self.sock.settimeout(self._seconds)
+
+    def _command(self, name: str, *args: Any) -> bytes:
+        self.patience()
+        tag: bytes = super()._command(name, *args)  # type: ignore[misc]  # not among imaplib's public names
+        return tag
+
     def _receive(self) -> None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the server did not end its answer in time")
+        self.sock.settimeout(min(self._seconds, left))
         octets = self.sock.recv(_CHUNK)
         if not octets:
             raise EndedError("the server ended the connection")
@@ -125,8 +145,11 @@ class Wire(imaplib.IMAP4):
         except (BlockingIOError, ssl.SSLWantReadError):
             pass
         finally:
-            self.sock.setblocking(True)
-        return self._whole_lines()
+            self.sock.settimeout(self._seconds)
+        lines = self._whole_lines()
+        if len(self._buffer) > _MOST_KEPT:
+            raise GarbageError("the server sends a line without end while it should be idle")
+        return lines
 
     def _whole_lines(self) -> list[bytes]:
         """Cut whole lines off the buffer; a line whose literal has not come yet stays."""

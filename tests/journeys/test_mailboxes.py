@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,13 @@ def dovecot(certificate: tuple[Path, Path]) -> Iterator[DovecotImap]:
 
 
 @pytest.fixture
-async def house(
+def house(
     serve: Callable[..., DaemonProcess],
     centre: NodeSmpp,
     certificate: tuple[Path, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> AsyncIterator[Callable[[], DaemonProcess]]:
+) -> Callable[[], DaemonProcess]:
     """Makes daemons that may watch loopback, trust the certificate, and have a key for passwords."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
     (tmp_path / "store.key").write_text("a line of thirty-two characters, or some more\n")
@@ -68,7 +68,7 @@ async def house(
         daemon.write()
         return daemon
 
-    yield make
+    return make
 
 
 def mail(subject: str, sender: str = "The Boss <boss@corp.example>") -> EmailMessage:

@@ -118,6 +118,9 @@ class World:
     def barred(self, mailbox: Mailbox) -> float:
         return 0.0
 
+    def welcome(self, mailbox: Mailbox) -> None:
+        pass
+
     def refused(self, mailbox: Mailbox, why: str) -> float:
         with self._changed:
             self.refusals.append(why)

@@ -118,7 +118,6 @@ def mails(*headers: bytes) -> dict[str, Answer]:
         return talk.ok()
 
     def fetch(talk: Talk, _: bytes, asked: bytes) -> bool:
-        print("ASKED", asked[:200])
         if b"HEADER" not in asked:  # the text of the one mail that is asked for: it has none
             talk.say(b"* 1 FETCH (UID %b BODY[1]<0> {0}\r\n)\r\n" % asked.partition(b" ")[0])
             return talk.ok()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import select, text, update
@@ -17,7 +18,7 @@ from gateway.presence import Report
 from gateway.store import schema
 from gateway.store.store import Store
 from gateway.vault import SealedError, Vault
-from gateway.watch_leases import LostError, Shares
+from gateway.watch_leases import LostError, Refusals, Said, Shares
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 VAULT = Vault(["a line of thirty-two characters or so"])
@@ -109,12 +110,33 @@ def test_a_removed_account_takes_its_mailboxes_with_it(store: Store) -> None:
         assert connection.execute(select(schema.folder.c.name)).all() == []
 
 
-def test_a_secret_is_renewed_only_in_the_place_of_the_one_it_came_from(store: Store) -> None:
+def test_a_secret_is_renewed_again_and_again_whoever_knows_it_from_before(store: Store) -> None:
     add(store)
     before = find(store)
-    assert store.run_now(lambda connection: mailboxes.replace_secret(connection, VAULT, before, b"second"))
-    assert not store.run_now(lambda connection: mailboxes.replace_secret(connection, VAULT, before, b"third"))
-    assert find(store).login(VAULT).secret == b"second"
+    for secret in (b"second", b"third"):
+        store.run_now(partial(mailboxes.replace_secret, vault=VAULT, mailbox=before, secret=secret))
+        assert find(store).login(VAULT).secret == secret
+
+
+def test_another_password_is_tried_at_once_and_what_was_read_stays_read(store: Store) -> None:
+    add(store)
+    first, read = node(store), Folder("INBOX", 17, 42, NOW)
+    (mailbox,) = share(store, first).took
+    store.run_now(lambda connection: folders.advance(connection, mailbox.id, read))
+    store.run_now(lambda connection: watch_leases.refused(connection, mailbox.id, NOW + timedelta(hours=6), told=True))
+    store.run_now(lambda connection: mailboxes.set_secret(connection, VAULT, "jean", "jean", b"mended"))
+    assert not store.read_now(lambda connection: watch_leases.settled(connection, first, [mailbox.id]))
+    shares = share(store, first, [mailbox.id])
+    (again,) = shares.took
+    assert again.login(VAULT).secret == b"mended"
+    assert (again.refusals, again.again, again.told, again.folders) == (0, None, False, (read,))
+    assert again.taken == mailbox.taken + 1
+
+
+def test_a_password_with_a_line_break_is_refused(store: Store) -> None:
+    add(store)
+    with pytest.raises(RefusedError, match="control character"):
+        store.run_now(lambda connection: mailboxes.set_secret(connection, VAULT, "jean", "jean", b"a\r\nb"))
 
 
 # How far folders were read
@@ -162,6 +184,16 @@ def test_one_daemon_takes_them_all_at_most_so_many_at_once(store: Store) -> None
     assert share(store, first, [one.id for one in (*took, *rest)]) == Shares([], frozenset())
 
 
+def test_where_nothing_changes_a_look_is_enough(store: Store) -> None:
+    add(store)
+    first = node(store)
+    assert not store.read_now(lambda connection: watch_leases.settled(connection, first, []))
+    (mailbox,) = share(store, first).took
+    assert store.read_now(lambda connection: watch_leases.settled(connection, first, [mailbox.id]))
+    add(store, name="another")
+    assert not store.read_now(lambda connection: watch_leases.settled(connection, first, [mailbox.id]))
+
+
 def test_a_removed_mailbox_is_to_be_left(store: Store) -> None:
     add(store)
     first = node(store)
@@ -186,26 +218,27 @@ def test_what_is_refused_counts_up_and_is_told_once(store: Store) -> None:
     add(store)
     number = find(store).id
     for n in (0, 1):
-        assert store.run_now(lambda connection: watch_leases.refusals(connection, number)) == (n, bool(n))
+        found = store.run_now(lambda connection: watch_leases.refusals(connection, number))
+        assert found == Refusals(n, NOW if n else None, bool(n))
         store.run_now(lambda connection: watch_leases.refused(connection, number, NOW, told=True))
-    store.run_now(lambda connection: watch_leases.welcomed(connection, number))
-    found = find(store)
-    assert (found.refusals, found.told, found.again) == (0, False, None)
+    store.run_now(lambda connection: watch_leases.welcomed(connection, [number]))
+    mailbox = find(store)
+    assert (mailbox.refusals, mailbox.told, mailbox.again) == (0, False, None)
 
 
 def test_status_says_how_each_is_and_who_watches_it(store: Store) -> None:
     add(store)
     first = node(store)
     (mailbox,) = share(store, first).took
-    store.run_now(
-        lambda connection: watch_leases.say(
-            connection, mailbox.id, first, mailbox.taken, NOW, mailboxes.UP, "INBOX is watched"
-        )
-    )
+    for minute, why in enumerate(("INBOX is watched", "INBOX is watched, and how")):
+        said = Said(mailbox.id, mailbox.taken, mailboxes.UP, why, NOW + timedelta(minutes=minute))
+        store.run_now(partial(watch_leases.say, node=first, said=[said]))
+    old = Said(mailbox.id, mailbox.taken - 1, mailboxes.DOWN, "by whoever had it before", NOW)
+    store.run_now(partial(watch_leases.say, node=first, said=[old]))
     line = next(
         line for line in store.read_now(lambda connection: presence.status(connection)) if line.name == "jean/jean"
     )
-    assert (line.kind, line.state, line.why, line.since) == ("watcher", "up", "INBOX is watched", NOW)
+    assert (line.kind, line.state, line.why, line.since) == ("watcher", "up", "INBOX is watched, and how", NOW)
     assert line.node
 
 
