@@ -49,6 +49,11 @@ DEVIATIONS = {
         'header :mime :param "nosuch" :matches "content-type" "*"',
         False,
     ),
+    "an address field that is empty has no address, not an empty one (RFC 5228 section 5.1)": (
+        "empty",
+        'address :matches "to" "*"',
+        False,
+    ),
     "a mailto: may name several, with commas (RFC 6068 section 2)": (
         "simple",
         'valid_notify_method "mailto:a@example.org,b@example.org"',
@@ -61,7 +66,7 @@ DEVIATIONS = {
 @pytest.mark.parametrize("what", DEVIATIONS)
 def test_a_deviation_of_pigeonhole_is_still_one(pigeonhole: Pigeonhole, what: str) -> None:
     name, test, expected = DEVIATIONS[what]
-    mail = HANDMADE[name]
+    mail = {**HANDMADE, "empty": b"To:\nSubject: a\n\n"}[name]
     ours = here(f'{REQUIRE.format(more="")}if {test} {{ fileinto "yes"; }}', mail)
     theirs = pigeonhole.run(f'{REQUIRE.format(more="")}if {test} {{ fileinto "yes"; }}', mail, zone=ZONE)
     assert theirs.refused == (), theirs.output
