@@ -18,6 +18,7 @@ from gateway import notices, pacing
 from gateway.accounts import Account
 from gateway.notices import Judged, Made, New
 from gateway.pacing import Limits, Spoken, Standing, State
+from gateway.packing import pack
 from gateway.standing import Desk
 from gateway.summaries import Round
 from gateway.telling import House, Telling
@@ -132,7 +133,7 @@ class _Stage:
             subject=judged.subject,
             state=ruling.state.value,
             due=ruling.due,
-            say=notices.packed(new.found),
+            say=pack(new.found.pace, new.found.verdict.actions),
             why=ruling.why,
         )
 
