@@ -24,6 +24,7 @@ from daemon.listener import Listener, ListenSettings
 from daemon.login import Login
 from daemon.mail_door import MailDoor
 from daemon.measures import Measures
+from daemon.watching.watcher import Terms, Watcher
 from filters import domains
 from gateway import accounts, numbers, presence, routing, verbs
 from gateway.health import Health
@@ -38,6 +39,7 @@ from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
 from gateway.transports.smpp.client import SmppTransport
 from gateway.transports.smtp import SmtpTransport
+from gateway.vault import Vault
 
 if TYPE_CHECKING:
     from daemon.console.server import Server
@@ -201,6 +203,8 @@ class House:
                     ]
                 if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))
+                if WATCH in self.roles:
+                    background.append(group.create_task(self._watcher(node).run(), name="watch"))
                 if LISTEN in self.roles:
                     await self._listen()
                 if CONSOLE in self.roles:
@@ -273,6 +277,20 @@ class House:
             await asyncio.sleep(1)
             with contextlib.suppress(StoreError):
                 await self.measures.look(self.store)
+
+    def _watcher(self, node: int) -> Watcher:
+        def terms() -> Terms:
+            watch = self.config.watch
+            return Terms(
+                watch.idle_connections,
+                watch.poll.total_seconds(),
+                watch.allow_private_hosts,
+                Vault(self.config.store.keys),
+                self._office,
+                self.config.listen.authserv_id,
+            )
+
+        return Watcher(self.store, self._notifier(), self.board, node, terms, self._work, now=self._now)
 
     def _beaten(self, at: float) -> None:
         self._beat = at

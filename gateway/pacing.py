@@ -313,6 +313,11 @@ def _ready(standing: Standing, waiting: Sequence[Waiting], now: datetime) -> lis
     return [one for one in waiting if one.id in ready]
 
 
+def next_look(standing: Standing, waiting: Iterable[Waiting]) -> datetime | None:
+    """When the first of these is to be looked at again."""
+    return min(_dues(standing, waiting), default=None)
+
+
 def _dues(standing: Standing, waiting: Iterable[Waiting]) -> Iterator[datetime]:
     """When each of these is to be looked at again."""
     for one in waiting:

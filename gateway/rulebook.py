@@ -149,6 +149,11 @@ def _entry(row: Any, known: Entry | None) -> Entry | None:
         extra = {"action": "filter_unreadable", "filter": row.id}
         log.error("filter %d cannot be run and is left out: %s", row.id, error, extra=extra)
         return None
+    return entry_of(row, rule)
+
+
+def entry_of(row: Any, rule: Rule) -> Entry:
+    """A filter as it is kept (id, changed, source), with what judges by it."""
     asks = frozenset(word for word in _ASKS if word in row.source)
     pace = Pace(row.id, getattr(rule, "max_per", None), getattr(rule, "quiet", None))
     return Entry(row.id, row.changed, rule, pace, asks, frozenset(getattr(rule, "books", ())))

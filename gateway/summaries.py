@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from filters.verdict import Decided
 from gateway import digest, notices, pacing, packing, standing, telling, text, unpaid
+from gateway.accounts import Account
 from gateway.draft import Recipient
 from gateway.pacing import Ruling, State, Waiting
 from gateway.standing import Desk
@@ -105,44 +106,9 @@ class Round:
             words = packing.words_of(self.rows[one.id].say)
             self.says.append(([one], telling.by_itself(connection, desk.account, words, house, now)))
         if done.together:
-            self.says.append((done.together, self._together(connection, done.together, house, now)))
-
-    def _together(self, connection: Connection, notices: Sequence[Waiting], house: House, now: datetime) -> Telling:
-        """One summary for each of those to whom these were to be told."""
-        say = Telling()
-        account = self.desk.account
-        words = {one.id: packing.words_of(self.rows[one.id].say) for one in notices}
-        wanted = [(word.channel, word.to) for some in words.values() for word in some]
-        found = telling.destinations(connection, account, wanted, house, say)
-        whom: dict[tuple[str, str], tuple[Recipient, dict[int, None]]] = {}
-        for one in notices:
-            for word in words[one.id]:
-                for recipient in found[word.channel, word.to]:
-                    key = (recipient.channel, recipient.address)
-                    whom.setdefault(key, (recipient, {}))[1][one.id] = None
-        groups: dict[tuple[bool, tuple[int, ...]], list[Recipient]] = {}
-        for recipient, ids in whom.values():
-            groups.setdefault((recipient.channel == "email", tuple(ids)), []).append(recipient)
-        for (letter, numbers), recipients in groups.items():
-            rows = [self.rows[number] for number in numbers]
-            telling.summary(say, account, recipients, self._text(rows, words, letter=letter, now=now), house, now)
-        return say
-
-    def _text(
-        self, rows: Sequence[Any], words: dict[int, list[Decided]], *, letter: bool, now: datetime
-    ) -> tuple[str, str]:
-        """What a summary of these says, and its subject."""
-        account = self.desk.account
-        told = [digest.Told(row.mail, row.at, row.sender, words[row.id][0].text) for row in rows]
-        more = any(row.state in (State.GATHERED, State.CAPPED, State.LIMITED) for row in rows)
-
-        def fits(said: str) -> bool:
-            return len(text.cut(said, transliterate=account.transliterate).parts) <= _PARTS
-
-        short = digest.compose(told, zone=account.zone, now=now, more=more, fits=fits)
-        if not letter:
-            return short, ""
-        return digest.letter(told, zone=account.zone, now=now, more=more, lines=_LINES), short
+            some = [self.rows[one.id] for one in done.together]
+            said = {row.id: packing.words_of(row.say) for row in some}
+            self.says.append((done.together, together(connection, desk.account, some, said, house, now)))
 
     def write(self, connection: Connection, identifiers: Identifiers, house: House, now: datetime) -> None:
         """What became of all that waited."""
@@ -166,6 +132,53 @@ class Round:
             connection.execute(_STATE, on)
         if links:
             connection.execute(insert(schema.told), links)
+
+
+def together(
+    connection: Connection,
+    account: Account,
+    rows: Sequence[Any],
+    words: Mapping[int, Sequence[Decided]],
+    house: House,
+    now: datetime,
+) -> Telling:
+    """One summary for each of those to whom these notices were to be told; `words` is what each wanted said.
+
+    A row has the columns of a notice: id, mail, at, sender, state.
+    """
+    say = Telling()
+    by_id = {row.id: row for row in rows}
+    wanted = [(word.channel, word.to) for row in rows for word in words[row.id]]
+    found = telling.destinations(connection, account, wanted, house, say)
+    whom: dict[tuple[str, str], tuple[Recipient, dict[int, None]]] = {}
+    for row in rows:
+        for word in words[row.id]:
+            for recipient in found[word.channel, word.to]:
+                key = (recipient.channel, recipient.address)
+                whom.setdefault(key, (recipient, {}))[1][row.id] = None
+    groups: dict[tuple[bool, tuple[int, ...]], list[Recipient]] = {}
+    for recipient, ids in whom.values():
+        groups.setdefault((recipient.channel == "email", tuple(ids)), []).append(recipient)
+    for (letter, numbers), recipients in groups.items():
+        some = [by_id[number] for number in numbers]
+        telling.summary(say, account, recipients, _text(account, some, words, letter=letter, now=now), house, now)
+    return say
+
+
+def _text(
+    account: Account, rows: Sequence[Any], words: Mapping[int, Sequence[Decided]], *, letter: bool, now: datetime
+) -> tuple[str, str]:
+    """What a summary of these says, and its subject."""
+    told = [digest.Told(row.mail, row.at, row.sender, words[row.id][0].text) for row in rows]
+    more = any(row.state in (State.GATHERED, State.CAPPED, State.LIMITED) for row in rows)
+
+    def fits(said: str) -> bool:
+        return len(text.cut(said, transliterate=account.transliterate).parts) <= _PARTS
+
+    short = digest.compose(told, zone=account.zone, now=now, more=more, fits=fits)
+    if not letter:
+        return short, ""
+    return digest.letter(told, zone=account.zone, now=now, more=more, lines=_LINES), short
 
 
 def _told(one: Waiting, ruling: Ruling, now: datetime, *, together: bool) -> Ruling:

@@ -9,9 +9,8 @@ import typer
 from sqlalchemy import Connection
 
 from daemon.commands import new_app, output
-from daemon.commands.opening import configuration, store_of, utc_now
+from daemon.commands.opening import configuration, read_secret, store_of, utc_now
 from gateway import accounts, filterbook
-from gateway.failure import RefusedError
 from gateway.numbers import sms_number
 
 app = new_app("Accounts: who Tocsin works for.")
@@ -76,7 +75,7 @@ def add(
     config = configuration(context)
     if mobile:
         given["mobile"] = sms_number(mobile, region or config.listen.region)
-    password = _password(password_file)
+    password = read_secret(password_file) if password_file is not None else None
     with store_of(config) as store:
 
         def work(connection: Connection) -> None:
@@ -124,7 +123,7 @@ def set_(
     """Change what is given; a new zone or plan acts on the allotment from its next period."""
     given = _settings(zone, region, max_parts, signature, text, language, cap_hour, cap_day, transliterate)
     config = configuration(context)
-    password = _password(password_file)
+    password = read_secret(password_file) if password_file is not None else None
     with store_of(config) as store:
         if mobile:
             account = store.read_now(lambda connection: accounts.find(connection, name))
@@ -168,19 +167,6 @@ def _settings(
         "transliterate": transliterate,
     }
     return {key: value for key, value in given.items() if value is not None}
-
-
-def _password(file: Path | None) -> str | None:
-    """The password in a file, without its trailing newline."""
-    if file is None:
-        return None
-    try:
-        text = typer.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
-        return text.decode().removesuffix("\n").removesuffix("\r")
-    except OSError as error:
-        raise RefusedError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError:
-        raise RefusedError(f"{file} is not UTF-8 text") from None
 
 
 @app.command(name="list")

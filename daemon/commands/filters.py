@@ -10,7 +10,7 @@ import typer
 from sqlalchemy import Connection
 
 from daemon.commands import new_app, output
-from daemon.commands.opening import opened, utc_now
+from daemon.commands.opening import configuration, opened, store_of, utc_now
 from gateway import accounts, filterbook
 from gateway.failure import RefusedError
 from gateway.filterbook import SIEVE, Kept
@@ -207,3 +207,28 @@ def export(
         return
     documents = [one.document for one in found]
     output.write_json(documents[0] if which and len(documents) == 1 else documents)
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    account: Account,
+    which: Which,
+    mailbox: Annotated[str, typer.Option(metavar="M", help="The watched mailbox whose mails are looked at.")],
+    last: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="How many of its last mails.")] = 200,
+    as_json: output.Json = False,
+) -> None:
+    """Try a filter on the last mails of a mailbox: what it would have sent, when, and its cost. Sends nothing."""
+    from daemon.watching import replaying
+
+    config = configuration(context)
+    with store_of(config) as store:
+        found = replaying.replay(config, store, account, which, mailbox, last, utc_now())
+    if as_json:
+        output.write_json(replaying.document(found))
+        return
+    rows = [(output.when(one.at), one.to, one.mails, one.segments, one.units, one.text) for one in found.said]
+    output.table(("at", "to", "mails", "SMS", "units", "text"), rows, empty="it would have sent nothing")
+    for one in found.unsaid:
+        output.say(f"{output.when(one.at)}  not told: {one.subject}: {one.why}")
+    output.say(f"{found.mails} mails, {found.matched} of them fit; {len(found.said)} messages, {found.units} units.")

@@ -30,6 +30,9 @@ from gateway.store.schema.house import component as component
 from gateway.store.schema.house import counter as counter
 from gateway.store.schema.house import node as node
 from gateway.store.schema.house import slot as slot
+from gateway.store.schema.mailboxes import arrived as arrived
+from gateway.store.schema.mailboxes import folder as folder
+from gateway.store.schema.mailboxes import mailbox as mailbox
 from gateway.store.schema.messages import LONG_UNDER_WAY as LONG_UNDER_WAY
 from gateway.store.schema.messages import chunk as chunk
 from gateway.store.schema.messages import delivery as delivery
