@@ -27,6 +27,7 @@ from gateway.accounts import Account
 from gateway.circumstances import Circumstances
 from gateway.duplicates import Memory, Seen
 from gateway.pacing import Pace, Ruling, State
+from gateway.packing import pack, storable
 from gateway.rulebook import Book
 from gateway.standing import Desk
 from gateway.store import schema
@@ -387,24 +388,6 @@ def _row(number: int, judged: Judged, new: New, now: datetime) -> dict[str, Any]
         "state": ruling.state.value,
         "why": storable(ruling.why),
         "due": ruling.due,
-        "say": packed(new.found) if ruling.state in pacing.WAITING else "",
+        "say": pack(new.found.pace, verdict.actions) if ruling.state in pacing.WAITING else "",
         "trace": json.dumps({name: trace[name] for name in ("hits", "misses", "notes")}, separators=(",", ":")),
     }
-
-
-def storable(text: str) -> str:
-    """A text in characters every database keeps: no NUL, no surrogate that stands alone."""
-    return text.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def packed(found: Found) -> str:
-    """What a notice that waits wants to say, and how often its filter may."""
-    limit, quiet = found.pace.max_per, found.pace.quiet
-    return json.dumps(
-        {
-            "max_per": [limit.count, limit.window.total_seconds(), limit.then] if limit is not None else None,
-            "quiet": [quiet.from_.isoformat(), quiet.to.isoformat(), quiet.then] if quiet is not None else None,
-            "say": [[one.channel, one.to, one.text, one.max_parts, one.subject] for one in found.verdict.actions],
-        },
-        separators=(",", ":"),
-    )

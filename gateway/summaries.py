@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from filters.filter import MaxPer, Quiet
 from filters.verdict import Decided
-from gateway import digest, notices, pacing, standing, telling, text, unpaid
+from gateway import digest, notices, pacing, packing, standing, telling, text, unpaid
 from gateway.accounts import Account
 from gateway.draft import Recipient
-from gateway.pacing import Pace, Ruling, State, Waiting
+from gateway.pacing import Ruling, State, Waiting
 from gateway.standing import Desk
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
@@ -106,12 +103,12 @@ class Round:
         desk.due = done.due
         self.moved = done.moved
         for one in done.alone:
-            words = _words(self.rows[one.id].say)
+            words = packing.words_of(self.rows[one.id].say)
             self.says.append(([one], telling.by_itself(connection, desk.account, words, house, now)))
         if done.together:
-            rows = [self.rows[one.id] for one in done.together]
-            said = {row.id: _words(row.say) for row in rows}
-            self.says.append((done.together, together(connection, desk.account, rows, said, house, now)))
+            some = [self.rows[one.id] for one in done.together]
+            said = {row.id: packing.words_of(row.say) for row in some}
+            self.says.append((done.together, together(connection, desk.account, some, said, house, now)))
 
     def write(self, connection: Connection, identifiers: Identifiers, house: House, now: datetime) -> None:
         """What became of all that waited."""
@@ -198,7 +195,7 @@ def _change(one: Waiting, ruling: Ruling) -> dict[str, Any]:
         "ours": one.id,
         "now_is": ruling.state.value,
         "look": ruling.due,
-        "because": notices.storable(ruling.why),
+        "because": packing.storable(ruling.why),
     }
 
 
@@ -206,22 +203,4 @@ def _change(one: Waiting, ruling: Ruling) -> dict[str, Any]:
 
 
 def _waiting(row: Any) -> Waiting:
-    return Waiting(row.id, row.mail, _pace(row.filter_id, row.say), State(row.state), row.at, row.due)
-
-
-def _pace(number: int, packed: str) -> Pace:
-    said = json.loads(packed)
-    return _paced(number, *(tuple(said[name]) if said[name] else None for name in ("max_per", "quiet")))
-
-
-@lru_cache(maxsize=10_000)
-def _paced(number: int, limit: tuple[Any, ...] | None, quiet: tuple[Any, ...] | None) -> Pace:
-    return Pace(
-        number,
-        MaxPer(limit[0], timedelta(seconds=limit[1]), limit[2]) if limit is not None else None,
-        Quiet(time.fromisoformat(quiet[0]), time.fromisoformat(quiet[1]), quiet[2]) if quiet is not None else None,
-    )
-
-
-def _words(packed: str) -> list[Decided]:
-    return [Decided(*word) for word in json.loads(packed)["say"]]
+    return Waiting(row.id, row.mail, packing.pace_of(row.filter_id, row.say), State(row.state), row.at, row.due)
