@@ -27,8 +27,8 @@ from gateway.turns import Turns
 
 #: Above this many recipients a message is stored with a compact list, which a background job expands.
 COMPACT = 1000
-#: How many recipients of a compact list are expanded in one transaction, for whose few milliseconds others wait.
-CHUNK = 200
+#: How many recipients of a compact list are expanded in one transaction.
+CHUNK = 500
 
 
 #: The turns of chunks that wait for their expansion; no route can have this name.

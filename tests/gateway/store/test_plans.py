@@ -27,6 +27,7 @@ from gateway import (
     unknown,
     verbs,
 )
+from gateway.message import State
 from gateway.receipts import Receive
 from gateway.store import schema
 from gateway.store.store import Store
@@ -220,6 +221,12 @@ CASES: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
         lambda desk: desk.store.read(lambda connection: story.page(connection, story.Wanted(), before=10**9, limit=5)),
         {"ix_past_message_id", "ix_segment_message_id"},
     ),
+    "list, by state": (
+        lambda desk: desk.store.read(
+            lambda connection: story.page(connection, story.Wanted(state=State.DELIVERED), before=10**9, limit=5)
+        ),
+        {"ix_past_message_id", "ix_segment_message_id"},
+    ),
     "erase": (
         lambda desk: desk.store.run(
             lambda connection: erasure.erase(connection, desk.now + timedelta(days=1), 1_000_000)
@@ -239,7 +246,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
 }
 
 
-BY_STATISTICS = ("retire", "erase", "story", "list")
+BY_STATISTICS = ("retire", "erase", "story", "list", "list, by state")
 
 
 def _retire(connection: Connection) -> None:
