@@ -119,13 +119,13 @@ class Dispatcher:
     def state(self, route: str, state: LinkState, why: str) -> None:
         self._board.set("route", route, state.value, why)
 
-    async def receipt(self, receipt: Receipt) -> None:
+    def receipt(self, receipt: Receipt) -> asyncio.Future[int | None]:
         self.recorder.receipt_comes()
-        found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
+        done = self._store.ask(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
         self.traffic.receipts += 1
         if log.isEnabledFor(logging.DEBUG):
-            extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
-            log.debug("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
+            done.add_done_callback(partial(_tell_receipt, receipt))
+        return done
 
     async def incoming(self, incoming: Incoming) -> None:
         now = self._now()
@@ -370,6 +370,14 @@ class Dispatcher:
         if settled.due is not None or any(outcome.result == Result.UNKNOWN for outcome in outcomes):
             self._look()
         self.kick(list(settled.ready))
+
+
+def _tell_receipt(receipt: Receipt, done: asyncio.Future[int | None]) -> None:
+    if done.cancelled() or done.exception() is not None:
+        return
+    found = done.result()
+    extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
+    log.debug("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
 
 
 def _why(outcome: Outcome) -> str:
