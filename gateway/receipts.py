@@ -17,7 +17,7 @@ from sqlalchemy import Connection, bindparam, insert, literal_column, select, up
 from gateway import history, settlement
 from gateway.claims import SUBMITTING, UNKNOWN
 from gateway.message import State, may_become
-from gateway.peer_ids import fold, folded_forms
+from gateway.peer_ids import Habit, fold, folded_forms, habit, meant
 from gateway.store import hot, schema
 from gateway.transports.base import Incoming, Outcome, Receipt, ReceiptState, Result
 
@@ -61,6 +61,19 @@ _UNKNOWN = hot.Statement(
 #: Segments in flight to these numbers: their own receipt may overtake their answer.
 _IN_FLIGHT = hot.Statement(
     select(*_COLUMNS).where(SUBMITTING, _segment.c.address.in_(bindparam("addresses", expanding=True)))
+)
+#: The ids a route was lately answered, and those its receipts lately told: what they show of its habit.
+_ANSWERED = (
+    select(_segment.c.peer_id)
+    .where(_segment.c.route == bindparam("on_route"), _segment.c.peer_key.is_not(None))
+    .order_by(_segment.c.id.desc())
+    .limit(50)
+)
+_TOLD = (
+    select(_receipt.c.peer_id)
+    .where(_receipt.c.route == bindparam("on_route"), _receipt.c.peer_id != "")
+    .order_by(_receipt.c.id.desc())
+    .limit(50)
 )
 _ANY_ORPHAN = hot.Statement(
     select(_receipt.c.peer_key)
@@ -125,6 +138,14 @@ def adopt_orphans(connection: Connection, outcomes: Iterable[Outcome], now: date
 # By the id -----------------------------------------------------------------------------------------------------------
 
 
+class _Known(dict[tuple[str, str], list[Any]]):
+    """Segments by their route and the folded id they were accepted under; and the routes' habits, where those tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.habits: dict[str, Habit | None] = {}
+
+
 def _by_id(connection: Connection, receives: Sequence[Receive], book: settlement.Book) -> list[Any | None]:
     """The segment each of these receipts means, from the queue's table; else from the past.
 
@@ -153,26 +174,42 @@ def _by_id(connection: Connection, receives: Sequence[Receive], book: settlement
     return found
 
 
-def _candidates(connection: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[Any]]:
+def _candidates(connection: Connection, wanted: Iterable[tuple[str, str]]) -> _Known:
     pairs = {(route, written) for route, written in wanted if written}
-    known: dict[tuple[str, str], list[Any]] = {}
+    known = _Known()
     if pairs:
         keys = sorted({form for _, written in pairs for form in folded_forms(written)})
         for row in _CANDIDATES.all(connection, {"keys": keys}):
             known.setdefault((row.route, row.peer_key), []).append(row)
+    for route in sorted({route for route, written in pairs if _is_ambiguous(known, route, written)}):
+        answered = connection.execute(_ANSWERED, {"on_route": route}).scalars().all()
+        known.habits[route] = habit(answered, connection.execute(_TOLD, {"on_route": route}).scalars().all())
     return known
+
+
+def _is_ambiguous(known: _Known, route: str, written: str) -> bool:
+    """Whether an id, read in its different forms, means different segments to one number."""
+    numbers = [{row.address for row in known.get((route, form), ())} for form in folded_forms(written)]
+    return sum(map(len, numbers)) > len(set().union(*numbers))
 
 
 def _match(
     known: Mapping[tuple[str, str], Sequence[Any]], route: str, written: str, number: str, book: settlement.Book
 ) -> Any | None:
-    """The segment meant: the same number, the id as it was written before any other form of it, and rather one that
-    still waits for its receipt than one that has it."""
+    """The segment meant: the same number, the id as its centre's habit has it, or as it was written, before any other
+    form of it, and rather one that still waits for its receipt than one that has it."""
     if not written:
         return None
     rows = [row for form in folded_forms(written) for row in known.get((route, form), ())]
     same = [row for row in rows if not number or same_number(row.address, number)]
-    same.sort(key=lambda row: (row.peer_id != written, row.state != State.ACCEPTED or row.id in book.changes))
+    by = known.habits.get(route) if isinstance(known, _Known) else None
+    likely = meant(written, by)
+
+    def order(row: Any) -> tuple[bool, bool, bool]:
+        waits = row.state == State.ACCEPTED and row.id not in book.changes
+        return by is not None and row.peer_key != likely, row.peer_id != written, not waits
+
+    same.sort(key=order)
     return same[0] if same else None
 
 

@@ -111,7 +111,13 @@ def explanation(
     able = carried(settings.routes)
     considered = routing.consider(routing.with_health(able, ailing or {}), channel, to)
     considered += [
-        routing.Considered(route, False, f"this version has no transport {route.transport}")
+        routing.Considered(
+            route,
+            False,
+            f"this version has no transport {route.transport}"
+            if channel in route.channels
+            else f"it does not carry {channel}",
+        )
         for route in settings.routes
         if route not in able
     ]

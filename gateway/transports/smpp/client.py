@@ -406,7 +406,7 @@ class SmppTransport:
             return Result.TRANSIENT
         new = not self._pace.is_throttled(now)
         paused = self._pace.throttled(sent.steady, now)
-        if new or paused:
+        if new or paused or now >= self._throttle_said + 5.0:
             self._say_throttled(said, now)
         if paused:
             self._pump()
@@ -418,7 +418,7 @@ class SmppTransport:
             return
         self._throttle_said = now
         rate, refused = self._pace.rate or 0.0, self._pace.refused
-        more = f", {refused:.0%} of what it is sent at whatever rate" if refused else ""
+        more = f", for {refused:.0%} of what it is sent, however fast" if refused else ""
         self._throttle_why = (
             f"the SMS centre asked to be slower ({said.code} {said.name}){more}; now {rate:.0f} a second"
         )

@@ -8,7 +8,7 @@ what was written in it, so however long the way is, no round is judged by what w
   sent at all; after some of them by more and more.
 - A round with refusals: the rate becomes what the centre took a second in it, at the least half of what it was. A
   centre that takes so many a second and no more is met at once, and then probed from just below.
-- Unless slowing down does not help: twice in a row the same share was refused, and of the less that was sent
+- Unless slowing down does not help: again and again the same share was refused, and of the less that was sent
   correspondingly less was taken. Then the centre refuses by chance, by number, by load of its own: the rate goes back
   to where it was before, and that share is tolerated. Only what exceeds it counts as being too fast.
 
@@ -23,11 +23,13 @@ from dataclasses import dataclass
 _DECREASE = 0.5
 #: A round without refusals adds this share of the rate at which we were throttled; after so many of them, ever more.
 _INCREASE = 0.05
-_CAREFUL, _BOLDER = 8, 1.3
+_CAREFUL, _BOLDER = 4, 1.3
 #: Seconds of writing that are judged together, and the answers without which nothing is judged.
 _ROUND, _ENOUGH = 1.0, 30
 #: Slowing down has not helped where this much of the share refused is left, and taken fell with sent.
 _STILL = 0.7
+#: So many rounds in a row have to say so: one may lie askew over the seconds of a centre that counts.
+_SURE = 2
 #: How unlikely a row of refusals has to be before it is more than chance.
 _CHANCE = 1e-4
 #: A share up to this, or a single refusal, is noise of the probing.
@@ -65,7 +67,8 @@ class Level:
         self._ceiling = ceiling
         self._origin = reached  # where it was before the cuts that are on trial
         self._before: _Round | None = None  # the round that was cut first
-        self._calm = self._tolerated = 0  # rounds in a row
+        self._useless = 0  # rounds in a row that showed that going slower does not help
+        self._calm = self._good = self._tolerated = 0  # rounds in a row: without refusals, not too fast, with a share
         self.tolerance = 0.0
         self.rate = max(floor, reached * _DECREASE)
         self._step = reached * _INCREASE
@@ -110,11 +113,12 @@ class Level:
             self._slow(said)
 
     def _grow(self, said: _Round) -> None:
-        self._before = None
+        self._before, self._useless = None, 0
         self._calm = self._calm + 1 if said.taken == said.count else 0
-        if self._calm > _CAREFUL:
-            self._step *= _BOLDER
         if said.count >= 0.7 * self.rate * said.span:  # an idle round proves nothing
+            self._good += 1
+            if self._good > _CAREFUL:
+                self._step *= _BOLDER
             self.rate = min(self.rate + self._step, self._ceiling or math.inf)
         self._origin = self.rate
         if self.tolerance:  # follow what is refused now
@@ -124,8 +128,11 @@ class Level:
                 self.tolerance = 0.0
 
     def _slow(self, said: _Round) -> None:
-        self._calm = 0
-        if self._before is not None and said.shows_that_slower_is_no_better_than(self._before):
+        self._calm = self._good = 0
+        if self._before is not None:
+            self._useless = self._useless + 1 if said.shows_that_slower_is_no_better_than(self._before) else 0
+        if self._before is not None and self._useless >= _SURE:
+            self._useless = 0
             self.tolerance = max(said.share, self._before.share)
             self.rate, self._before, self._tolerated = self._origin, None, 0
             return

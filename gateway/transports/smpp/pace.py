@@ -28,7 +28,7 @@ _SLACK = 0.02
 #: Slots are looked at no oftener than this, so that several PDUs go in one write.
 _TICK = 0.01
 
-#: The rate never falls below this share of the rate asked for (or once reached), nor below `_LEAST` a second.
+#: The rate never falls below this share of the rate asked for, nor below `_LEAST` a second.
 _FLOOR = 0.1
 _LEAST = 2.0
 
@@ -39,7 +39,7 @@ _ROW = 3
 #: How long after the last throttle a route is still called throttled.
 _MEMORY = 5.0
 #: The seconds over which the rate of a route without one is measured, and the least of them that tells anything.
-_WINDOW, _GLIMPSE = 1.0, 0.2
+_WINDOW, _GLIMPSE = 1.0, 0.05
 
 
 class Pace:
@@ -58,7 +58,6 @@ class Pace:
         self._refused_last = -math.inf  # when that was written for which the route paused last
         self._row = 0  # refusals since something was accepted
         self._streak = 0  # pauses since then
-        self._peak = 0.0
         self._written: deque[tuple[float, int]] = deque()  # when, and how many, in the last `_WINDOW`; without a rate
 
     def resize(self, rate: float | None) -> None:
@@ -138,8 +137,7 @@ class Pace:
     def _first(self, now: float) -> None:
         """The first throttle: from here on the level is looked for."""
         reached = self.rate if self.rate is not None else self._measured(now)
-        self._peak = max(self._peak, reached)
-        floor = min(reached, max(_LEAST, _FLOOR * (self.ceiling or self._peak)))
+        floor = min(reached, max(_LEAST, _FLOOR * (self.ceiling or 0.0)))
         self.level = Level(reached, floor, self.ceiling, now)
         self.rate = self.level.rate
 

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from gateway import accounts, credit, draft, verbs
 from gateway.claims import Claim
 from gateway.message import Channel, Claimed, Origin, State
-from gateway.peer_ids import fold, folded_forms
+from gateway.peer_ids import Habit, fold, folded_forms, habit, meant
 from gateway.receipts import Receive, same_number, submitted_about
 from gateway.routing import Route
 from gateway.settlement import Settle
@@ -250,3 +250,47 @@ async def test_nothing_is_moved_that_the_table_does_not_allow(store: Store, send
     await store.run(lambda connection: connection.execute(cancelled))
     assert await receive(store, "31") == segment.id
     assert await state_of(store, segment) == State.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("way", "order"),
+    [
+        ("hex as decimal", 1),
+        ("hex as decimal", -1),
+        ("decimal as hex", 1),
+        ("the same, hex", 1),
+        ("the same, hex", -1),
+        ("the same, decimal", 1),
+        ("the same, decimal", -1),
+    ],
+)
+async def test_where_an_id_means_two_segments_to_one_number_the_routes_habit_decides(
+    store: Store, send: Send, way: str, order: int
+) -> None:
+    """Small ids in sequence, all to one number: 10 is the tenth, or the sixteenth."""
+    answer, tell = {
+        "hex as decimal": ("{:x}", "{:d}"),
+        "decimal as hex": ("{:d}", "{:x}"),
+        "the same, hex": ("{:x}", "{:x}"),
+        "the same, decimal": ("{:d}", "{:d}"),
+    }[way]
+    segments = {}
+    for n in range(1, 41):
+        (segments[n],) = await send(f"hello {n}")
+        await settle(store, segments[n], peer_id=answer.format(n))
+    for n in list(segments)[::order]:
+        assert await receive(store, tell.format(n)) == segments[n].id, n
+    assert {await state_of(store, one) for one in segments.values()} == {"delivered"}
+
+
+def test_a_habit_is_seen_where_one_kind_has_letters_and_the_other_none() -> None:
+    hexadecimal, decimal = ["39f99dd5", "00B8BE19", "7"], ["0972660181", "12107289", "7"]
+    assert habit(hexadecimal, decimal) is Habit.HEX_AS_DECIMAL
+    assert habit(decimal, hexadecimal) is Habit.DECIMAL_AS_HEX
+    assert habit(decimal, decimal) is habit(hexadecimal, hexadecimal) is None
+    assert habit(hexadecimal, ["c87c2273-7edb-4bc7-8d3a-7f57f21b625e"] * 3) is None
+    assert habit(hexadecimal, ["7"]) is habit(hexadecimal, []) is habit([], []) is None
+    assert habit(["9", "a", "b", "10", "11", "12", "13", "14"], ["1", "2", "3"]) is None, "it may be chance"
+    assert meant("0972660181", Habit.HEX_AS_DECIMAL) == "39f99dd5"
+    assert meant("B8BE19", Habit.DECIMAL_AS_HEX) == "12107289"
+    assert meant("00AB", None) == "ab"

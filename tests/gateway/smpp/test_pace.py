@@ -132,7 +132,7 @@ def test_a_route_that_has_just_begun_is_not_taken_for_a_slow_one() -> None:
     free = pace(None)
     free.take(60, 0.0)
     assert free.throttled(0.0, 0.05)
-    assert free.rate == 150.0
+    assert free.rate == 600.0
 
 
 def test_another_share_of_the_rate_keeps_what_was_learnt() -> None:
