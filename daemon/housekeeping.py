@@ -83,6 +83,7 @@ class Housekeeper:
         self._region = region
         self._now = now
         self._wake = asyncio.Event()
+        self._expand = asyncio.Event()
         self._reported = 0  # how far the last look at what is owed came
         self._reroute = True
 
@@ -94,6 +95,10 @@ class Housekeeper:
     def look(self) -> None:
         """Something new may be due."""
         self._wake.set()
+
+    def look_for_lists(self) -> None:
+        """A long list of recipients was taken, or is about to be."""
+        self._expand.set()
 
     # Heartbeats -------------------------------------------------------------------------------------------------------
 
@@ -156,16 +161,14 @@ class Housekeeper:
         stranded = await self._store.run(lambda connection: self._strand(connection, now))
         again, unknown_due = await self._resend(now)
         expired = await self._store.run(lambda connection: settlement.expire(connection, now))
-        expanded = await self._store.run(lambda connection: expansion.expand_next(connection, self._store.identifiers))
         reported = await self._store.run(lambda connection: self._report(connection, now))
         self._reported = reported.after
         self._say(moved, relieved, stranded, expired)
         told = await sum_up(self._store, House(self._office(), self._region()), now)
-        routes = set(ready) | set(again) | reported.routes | told.routes | set(expanded.routes if expanded else ())
-        routes |= set(relieved)
+        routes = set(ready) | set(again) | reported.routes | told.routes | set(relieved)
         if moved.moved or routes:
             self._ready(None if moved.moved else sorted(routes))
-        if expanded or stranded or reported.more or told.more or self._reroute or expired == claims.MOST:
+        if stranded or reported.more or told.more or self._reroute or expired == claims.MOST:
             return 0.0
         dues = [(at - now).total_seconds() for at in (due, unknown_due, told.due) if at is not None]
         if relieved:
@@ -209,6 +212,21 @@ class Housekeeper:
         ):
             if count:
                 log.warning(text, count, extra={"action": action, "count": count})
+
+    async def expand(self) -> None:
+        """Put long lists of recipients into the queue, a chunk at a time, until cancelled."""
+
+        def next_chunk(connection: Connection) -> expansion.Expanded | None:
+            return expansion.expand_next(connection, self._store.identifiers)
+
+        while True:
+            with contextlib.suppress(StoreError):
+                while (expanded := await self._store.run(next_chunk)) is not None:
+                    self._ready(sorted(expanded.routes))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._expand.wait()
+            self._expand.clear()
 
     async def sweep(self) -> None:
         """Take away what is too old, until cancelled."""

@@ -101,7 +101,7 @@ class Sight:
         """The mail as Sieve looks at it."""
         from filters.sieve.message import Message
 
-        return Message(self.octets) if self.octets else Message.of(self.mail)
+        return Message(self.octets, size=self.mail.size) if self.octets else Message.of(self.mail)
 
     @cached_property
     def names(self) -> frozenset[str]:

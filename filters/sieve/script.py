@@ -69,6 +69,8 @@ class Script:
             machine.remark(f"the script was ended: {error}")
         except Exception as error:  # a defect of ours: what was decided so far stands
             machine.remark(f"the script was ended by a defect of ours: {type(error).__name__}")
+        if sight.message.cut:
+            machine.remark("the mail is larger, or has more parts, than is looked at: not all of it was seen")
         verdict = Verdict(
             self.name,
             machine.matched,

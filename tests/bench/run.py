@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 BENCHMARKS = {
     "kannel": "beside_kannel.py",
     "store": "intake.py",
+    "fanout": "fanout.py",
+    "depth": "depth.py",
     "mail": "mail.py",
     "excerpt": "excerpt.py",
     "filters": "filters.py",

@@ -54,7 +54,7 @@ UNSENT_OCTETS = 16 * 1024
 PIECE = 100
 #: PDUs waiting to be written to a peer that does not read, above which we do not read from it either.
 UNSENT_LIMIT = 1000
-_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
+_QUICKACK: int = getattr(socket, "TCP_QUICKACK", -1)  # Linux
 #: PDUs without consequence that are worth a warning each, on one connection; what follows is for debugging.
 IGNORED_LIMIT = 20
 #: Seconds for the last words: an answer to our unbind; the closing of the connection.
@@ -248,7 +248,10 @@ class Link(asyncio.Protocol):
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
-        self._socket = transport.get_extra_info("socket") if _QUICKACK is not None else None
+        own = transport.get_extra_info("socket")
+        if _QUICKACK >= 0 and own is not None and own.fileno() >= 0:
+            # A view of it, for uvloop makes one anew at each call; let go of, never closed, when it is lost.
+            self._socket = socket.socket(fileno=own.fileno())
         now = self._clock()
         response = self._route.response_timeout
         timers = Timers(
@@ -287,6 +290,9 @@ class Link(asyncio.Protocol):
         if self._session is not None:
             self._session.close()
         self._guarded(lambda: self.finish(why))
+        if self._socket is not None:
+            self._socket.detach()
+            self._socket = None
         if not self.lost.done():
             self.lost.set_result(None)
 

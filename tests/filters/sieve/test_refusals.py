@@ -91,6 +91,8 @@ REFUSED_HERE = [
     ('if currentdate :zone "CET" "hour" "b" { keep; }', 2, '"CET"'),
     ('if envelope "auth" "b" { keep; }', 2, '"auth"'),
     ('if header :regex "a" "(b)\\\\1" { keep; }', 2, "RE2"),
+    ('if header :regex "a" "((a{100}){100}){100}" { keep; }', 2, "regular expression"),
+    ('if header :regex "a" "(a{100}){100}" { keep; }', 2, "regular expression"),
     ('notify "sms:nobody";', 2, "no destination"),
     ('notify "mailto:";', 2, "nobody"),
     ('if header :matches "subject" "*" { notify "mailto:${1}"; }', 2, "written by you"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -262,6 +263,13 @@ def test_a_script_says_what_of_a_mail_it_looks_at() -> None:
     assert parse('if header "a" "b" { keep; }').needs == {"headers"}
     assert parse('require "mime"; if exists :mime :anychild "a" { keep; }').needs == {"headers", "structure"}
     assert parse('require "body"; if body "a" { keep; }').needs == {"headers", "structure", "body"}
+
+
+def test_the_size_is_that_of_the_mail_where_only_its_header_is_at_hand() -> None:
+    header = SIMPLE.partition(b"\n\n")[0] + b"\n\n"
+    mail = replace(Mail.read(header), size=5000)
+    (verdict,) = evaluation.evaluate([parse("if size :over 4K { stop; }")], mail, look(SIMPLE).context, header)
+    assert verdict.stopped
 
 
 def test_without_the_octets_of_a_mail_its_header_and_text_are_looked_at() -> None:
