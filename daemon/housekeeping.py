@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete
 
 from daemon.board import Board
+from daemon.summing_up import sum_up
 from filters.durations import Duration
 from gateway import (
     claims,
@@ -30,7 +31,6 @@ from gateway import (
     rerouting,
     retention,
     settlement,
-    summaries,
     unknown,
 )
 from gateway.store import schema
@@ -164,7 +164,7 @@ class Housekeeper:
         reported = await self._store.run(lambda connection: self._report(connection, now))
         self._reported = reported.after
         self._say(moved, relieved, stranded, expired)
-        told = await self._tell(now)
+        told = await sum_up(self._store, House(self._office(), self._region()), now)
         routes = set(ready) | set(again) | reported.routes | told.routes | set(relieved)
         if moved.moved or routes:
             self._ready(None if moved.moved else sorted(routes))
@@ -196,16 +196,6 @@ class Housekeeper:
 
     def _report(self, connection: Connection, now: datetime) -> reports.Made:
         return reports.make(connection, self._store.identifiers, self._office(), now, after=self._reported)
-
-    async def _tell(self, now: datetime) -> summaries.Released:
-        """Say what waited for a better moment: the end of quiet hours, of a storm, room under a cap."""
-        now_due, due = await self._store.read(lambda connection: summaries.is_due(connection, now))
-        if not now_due:
-            return summaries.Released(due=due)
-        house = House(self._office(), self._region())
-        return await self._store.run(
-            lambda connection: summaries.release(connection, self._store.identifiers, house, now)
-        )
 
     async def _resend(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
         resend = [route.name for route in self._office().routes if route.on_unknown == "resend"]

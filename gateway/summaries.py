@@ -63,9 +63,22 @@ def is_due(connection: Connection, now: datetime) -> tuple[bool, datetime | None
     return due is not None and due <= now, due
 
 
-def release(connection: Connection, identifiers: Identifiers, house: House, now: datetime) -> Released:
-    """Say what can be said now of what waits, of the accounts that are due."""
-    due = connection.execute(_DUE.with_for_update(skip_locked=True), {"now": now}).scalars().all()
+def due_accounts(connection: Connection, now: datetime) -> list[int]:
+    """The accounts whose turn it is, as many as are looked at at once."""
+    return list(connection.execute(_DUE, {"now": now}).scalars())
+
+
+def put_off(connection: Connection, account: int, until: datetime) -> None:
+    """Look at this account's notices later."""
+    connection.execute(update(_notifying).where(_notifying.c.account_id == account).values(due=until))
+
+
+def release(
+    connection: Connection, identifiers: Identifiers, house: House, now: datetime, only: int | None = None
+) -> Released:
+    """Say what can be said now of what waits, of the accounts that are due, or of one of them only."""
+    statement = _DUE if only is None else _DUE.where(_notifying.c.account_id == only)
+    due = connection.execute(statement.with_for_update(skip_locked=True), {"now": now}).scalars().all()
     desks = standing.load(connection, due)
     work = [Round(desk) for _, desk in sorted(desks.items())]
     for one in work:
