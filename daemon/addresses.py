@@ -37,8 +37,17 @@ class Asked:
     """`verdict@`: the sender asks how his mail is judged."""
 
 
-def destination(path: Path, sms_domain: str) -> Number | Named | Postmaster | Asked:
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """`ACCOUNT@watch_domain`: a copy of a mail, for the filters of that account."""
+
+    name: str
+
+
+def destination(path: Path, sms_domain: str, watch_domain: str = "") -> Number | Named | Postmaster | Asked | Watched:
     """What an address stands for. `RefusedError` (550 5.7.1) for a domain that is not ours."""
+    if watch_domain and path.domain == watch_domain:
+        return Watched(path.local)
     if path.local.lower() == "postmaster" and path.domain in ("", sms_domain):
         return Postmaster()
     if path.domain != sms_domain:

@@ -24,9 +24,11 @@ from daemon.listener import Listener, ListenSettings
 from daemon.login import Login
 from daemon.mail_door import MailDoor
 from daemon.measures import Measures
+from daemon.watching.watcher import Terms, Watcher
 from filters import domains
 from gateway import accounts, numbers, presence, routing, verbs
 from gateway.health import Health
+from gateway.notifier import Notifier
 from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store import migrate
@@ -37,6 +39,7 @@ from gateway.store.wake import Waker, kick
 from gateway.transports.base import Hub, Transport
 from gateway.transports.smpp.client import SmppTransport
 from gateway.transports.smtp import SmtpTransport
+from gateway.vault import Vault
 
 if TYPE_CHECKING:
     from daemon.console.server import Server
@@ -88,6 +91,7 @@ def listen_settings(config: Configuration) -> ListenSettings:
         context = loaded.context
     return ListenSettings(
         sms_domain=listen.sms_domain or "",
+        watch_domain=listen.watch_domain or "",
         region=listen.region,
         trusted_networks=listen.trusted_networks,
         relays=listen.relays,
@@ -174,6 +178,7 @@ class House:
             lambda: self.config.store.keep,
             self._know,
             now=self._now,
+            region=lambda: self.config.listen.region,
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -201,6 +206,8 @@ class House:
                     ]
                 if self.dispatcher is None or not is_sqlite(self.store.engine):
                     background.append(group.create_task(self._wake_others(), name="wake others"))
+                if WATCH in self.roles:
+                    background.append(group.create_task(self._watcher(node).run(), name="watch"))
                 if LISTEN in self.roles:
                     await self._listen()
                 if CONSOLE in self.roles:
@@ -220,7 +227,7 @@ class House:
             await self.store.aclose()
 
     async def _listen(self) -> None:
-        door = MailDoor(self.store, self.routes, self._work, self._office, now=self._now)
+        door = MailDoor(self.store, self.routes, self._work, self._office, notifier=self._notifier(), now=self._now)
         login = Login(door, accounts.PASSWORDS)
         if self.config.listen.relays:  # the list of public suffixes takes a moment to load: not in the first mail's way
             await asyncio.to_thread(domains.organisation, "example.org")
@@ -229,6 +236,10 @@ class House:
             if address is not None:
                 self.bound[protocol] = await self.listener.open(protocol, str(address), self._sockets)
                 self.board.set("listener", protocol, "up", f"at {', '.join(self.bound[protocol])}")
+
+    def _notifier(self) -> Notifier:
+        """Hands mails to filters, whatever door they come through."""
+        return Notifier(self.store, self._office, self._work, now=self._now, region=lambda: self.config.listen.region)
 
     async def _open_console(self) -> None:
         address = self.config.console.listen
@@ -269,6 +280,20 @@ class House:
             await asyncio.sleep(1)
             with contextlib.suppress(StoreError):
                 await self.measures.look(self.store)
+
+    def _watcher(self, node: int) -> Watcher:
+        def terms() -> Terms:
+            watch = self.config.watch
+            return Terms(
+                watch.idle_connections,
+                watch.poll.total_seconds(),
+                watch.allow_private_hosts,
+                Vault(self.config.store.keys),
+                self._office,
+                self.config.listen.authserv_id,
+            )
+
+        return Watcher(self.store, self._notifier(), self.board, node, terms, self._work, now=self._now)
 
     def _beaten(self, at: float) -> None:
         self._beat = at

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from filters.mail import Mail
 from gateway.forwarding import Arrival
+from gateway.notices import Arrived
 
 #: Reads a telephone number as written, nationally in a region (`BE`) where one is given: E.164, or `RefusedError`.
 Numbers = Callable[[str, str | None], str]
@@ -105,6 +106,12 @@ class Door(Protocol):
 
         `about` is the Message-ID of the mail that asked.
         """
+
+    async def watched(self, name: str) -> int:
+        """The account whose mails are copied to this name; `RefusedError` (550 5.1.1) where there is none."""
+
+    async def note(self, arrived: Arrived) -> tuple[int, ...]:
+        """Hand a copy to the filters of its account; the messages that left at once, after the commit."""
 
     async def take(self, request: MailRequest) -> Taken:
         """Returns when the message is committed to disk; only then the client is told that it is taken."""

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete
 
 from daemon.board import Board
+from daemon.summing_up import sum_up
 from filters.durations import Duration
 from gateway import (
     claims,
@@ -28,12 +29,14 @@ from gateway import (
     presence,
     reports,
     rerouting,
+    retention,
     settlement,
     unknown,
 )
 from gateway.store import schema
 from gateway.store.engine import StoreError
 from gateway.store.store import Store
+from gateway.telling import House
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,7 @@ class Housekeeper:
         healthy: Callable[[health.Health], None],
         *,
         now: Callable[[], datetime],
+        region: Callable[[], str | None] = lambda: None,
     ) -> None:
         """`beaten` is called after each heartbeat with the instant of CLOCK_BOOTTIME it was begun at, `ready` with the
         routes that have work now (None: any of them), `healthy` with how all routes are, as every daemon says."""
@@ -76,6 +80,7 @@ class Housekeeper:
         self._keep = keep
         self._healthy = healthy
         self._health = health.Health()
+        self._region = region
         self._now = now
         self._wake = asyncio.Event()
         self._expand = asyncio.Event()
@@ -159,12 +164,13 @@ class Housekeeper:
         reported = await self._store.run(lambda connection: self._report(connection, now))
         self._reported = reported.after
         self._say(moved, relieved, stranded, expired)
-        routes = set(ready) | set(again) | reported.routes | set(relieved)
+        told = await sum_up(self._store, House(self._office(), self._region()), now)
+        routes = set(ready) | set(again) | reported.routes | told.routes | set(relieved)
         if moved.moved or routes:
             self._ready(None if moved.moved else sorted(routes))
-        if stranded or reported.more or self._reroute or expired == claims.MOST:
+        if stranded or reported.more or told.more or self._reroute or expired == claims.MOST:
             return 0.0
-        dues = [(at - now).total_seconds() for at in (due, unknown_due) if at is not None]
+        dues = [(at - now).total_seconds() for at in (due, unknown_due, told.due) if at is not None]
         if relieved:
             dues.append(0.2)  # as soon as the other route has room for more
         return max(0.0, min([_LOOK, *dues]))
@@ -228,6 +234,7 @@ class Housekeeper:
             with contextlib.suppress(StoreError):
                 await self._store.run(self._forget_keys)
                 await self._store.run(forwarding.forget)
+                await self._forget_notices()
                 await self._erase(self._keep().before(self._now()))
             await asyncio.sleep(_SWEEP)
 
@@ -271,6 +278,14 @@ class Housekeeper:
         if count:
             extra = {"action": "erased", "count": count}
             log.info("%d messages were older than is kept and were erased", count, extra=extra)
+
+    async def _forget_notices(self) -> None:
+        now = self._now()
+        before = self._keep().before(now)
+        more = True
+        while more:
+            more = await self._store.run(functools.partial(retention.forget, before=before, now=now))
+            await asyncio.sleep(0.05)  # the line goes on
 
     def _forget_keys(self, connection: Connection) -> None:
         connection.execute(delete(schema.seen).where(schema.seen.c.created < self._now() - _KEYS))

@@ -35,6 +35,7 @@ class ListenSettings:
     """
 
     sms_domain: str
+    watch_domain: str = ""
     hostname: str = field(default_factory=socket.gethostname)
     region: str | None = None
     trusted_networks: Networks = field(default_factory=Networks)
@@ -144,6 +145,7 @@ class Listener:
             take=self._take,
             read=self._read,
             sms_domain=settings.sms_domain,
+            watch_domain=settings.watch_domain,
             region=settings.region,
             authserv_id=settings.authserv_id,
             now=self._now,

@@ -22,6 +22,8 @@ from gateway.dsn import Asked, Wish, wishes
 from gateway.failure import RefusedError
 from gateway.forwarding import Arrival
 from gateway.message import Channel, Origin
+from gateway.notices import Arrived
+from gateway.notifier import Notifier
 from gateway.reports import Office
 from gateway.routing import Route
 from gateway.store.store import Store
@@ -43,9 +45,13 @@ class MailDoor:
         taken: Callable[[Sequence[str]], None],
         office: Callable[[], Office],
         *,
+        notifier: Notifier,
         now: Callable[[], datetime],
     ) -> None:
-        """`taken` is told, after the commit, which routes have work; `office` is who signs verdicts."""
+        """`taken` is told, after the commit, which routes have work; `office` is who signs verdicts; `notifier` hands
+        copies to filters."""
+        self._notifier = notifier
+        self._watched: dict[str, tuple[float, int | None]] = {}
         self._store = store
         self._routes = routes
         self._taken = taken
@@ -139,6 +145,23 @@ class MailDoor:
         message, route = told
         self._taken([route])
         return str(message)
+
+    async def watched(self, name: str) -> int:
+        """The account whose mails are copied to this name; `RefusedError` (550 5.1.1) where there is none."""
+        known = self._watched.get(name)
+        if known is None or time.monotonic() - known[0] >= _MEMORY:
+            if len(self._watched) >= _MOST_REMEMBERED:
+                self._watched.clear()
+            found = await self._store.read(lambda connection: accounts.by_local_part(connection, name))
+            known = self._watched[name] = (time.monotonic(), found)
+        if known[1] is None:
+            raise RefusedError(f"{name} is no account here: write its name before the @", smtp="550 5.1.1")
+        return known[1]
+
+    async def note(self, arrived: Arrived) -> tuple[int, ...]:
+        """Hand a copy to the filters of its account; the messages that left at once, after the commit."""
+        (noted,) = await self._notifier.take([arrived])
+        return noted.messages
 
     async def password_of(self, user: str) -> tuple[int, str | None] | None:
         """The id and the password's hash of the account a user logs in as (`daemon.login.Passwords`)."""

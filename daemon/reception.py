@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from daemon import addresses, esmtp, explanation, letter
+from daemon import addresses, copies, esmtp, explanation, letter
 from daemon.door import Door, MailRecipient, MailRequest, Numbers, Sender, Taken
 from daemon.envelope import Ignored, Proofs, judge
 from daemon.payer import Judgement, Payer
@@ -43,13 +43,14 @@ class House:
     region: str | None
     authserv_id: str | None
     now: Callable[[], datetime]
+    watch_domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """A recipient the client was promised: what it stands for, and its number where the sender was known already."""
 
-    what: addresses.Number | addresses.Named | addresses.Asked | addresses.Postmaster
+    what: addresses.Number | addresses.Named | addresses.Asked | addresses.Postmaster | addresses.Watched
     path: esmtp.Path
     options: esmtp.RcptParameters
     sender: Sender | None = None
@@ -79,6 +80,7 @@ class Reception:
         self._arrival = arrival
         self._each = each
         self._payer = Payer(house.door, proofs, self._from, house.authserv_id, house.now)
+        self._copies = copies.Copies(house.door, peer, proofs, self._from, house.authserv_id)
         self._wanted: list[_Wanted] = []
 
     def __len__(self) -> int:
@@ -87,7 +89,9 @@ class Reception:
 
     async def add(self, path: esmtp.Path, options: esmtp.RcptParameters) -> str:
         """One more recipient: advice where it is written wrongly; `RefusedError` says why not."""
-        what = addresses.destination(path, self._house.sms_domain)
+        what = addresses.destination(path, self._house.sms_domain, self._house.watch_domain)
+        if isinstance(what, addresses.Watched):
+            await self._copies.add(what.name, path, options)
         postmaster = isinstance(what, addresses.Postmaster)
         if postmaster:
             self._house.door.check_postmaster(stranger=self._stranger)
@@ -122,10 +126,17 @@ class Reception:
             read = await self._house.read(octets)
         except Exception as error:
             return [self._refusal(error)] * len(self._wanted)
+        copied = await self._copies.receive(octets, read.mail)
         posted = [isinstance(one.what, addresses.Postmaster) for one in self._wanted]
+        watched = [isinstance(one.what, addresses.Watched) for one in self._wanted]
         forwarded = await self._forward(octets, read.mail) if any(posted) else ""
-        others = [""] * len(posted) if all(posted) else await self._decide(read)
-        return [forwarded if post else other for post, other in zip(posted, others, strict=True)]
+        apart = all(map(bool.__or__, posted, watched))
+        others = [""] * len(posted) if apart else await self._decide(read)
+        replies = [
+            forwarded if post else copied[str(one.path)] if watch else other
+            for one, post, watch, other in zip(self._wanted, posted, watched, others, strict=True)
+        ]
+        return replies if self._each else copies.one_for_all(replies, watched)
 
     async def _forward(self, octets: bytes, mail: Mail) -> str:
         """The reply for the postmaster."""

@@ -50,7 +50,8 @@ def media_type(part: Message) -> str:
 
 
 def _is_file(part: Message) -> bool:
-    return not part.is_multipart() and is_one(part) and part.get_content_type() not in _SIGNATURES
+    whole_mail = part.get_content_maintype() == "message" and part.get_content_disposition() == "attachment"
+    return (whole_mail or not part.is_multipart()) and is_one(part) and part.get_content_type() not in _SIGNATURES
 
 
 def is_one(part: Message) -> bool:

@@ -54,13 +54,16 @@ class Excerpt:
         return self.text or self.stand_in
 
 
-def excerpt(mail: Mail) -> Excerpt:
-    """What an SMS made of this mail would say. Never raises; time is linear in the length of its text."""
-    name, address = mail.from_[0] if mail.from_ else ("", "")
+def excerpt(mail: Mail, own: str | None = None) -> Excerpt:
+    """What an SMS made of this mail would say. Never raises; time is linear in the length of its text.
+
+    `own` is its `own_text`, where that is at hand.
+    """
+    address = mail.from_[0][1] if mail.from_ else ""
     return Excerpt(
-        sender=plain(_who(name, address)),
+        sender=sender(mail),
         subject=plain(mail.subject),
-        text=plain(_text(mail, name)),
+        text=plain(own_text(mail) if own is None else own),
         stand_in=mail.stand_in,
         automatic=mail.is_automatic,
         bounce=mail.is_bounce,
@@ -68,13 +71,20 @@ def excerpt(mail: Mail) -> Excerpt:
     )
 
 
+def sender(mail: Mail) -> str:
+    """The name to show of who wrote it, or the address."""
+    name, address = mail.from_[0] if mail.from_ else ("", "")
+    return plain(_who(name, address))
+
+
 def _who(name: str, address: str) -> str:
     """The name to show: never one that shows another address than the mail's."""
     return address if address and (not name or ("@" in name and address.lower() not in name.lower())) else name
 
 
-def _text(mail: Mail, name: str) -> str:
+def own_text(mail: Mail) -> str:
     """What a mail says, by what it is: a report of another, a machine's output, an invitation, a person's words."""
+    name = mail.from_[0][0] if mail.from_ else ""
     if mail.report:
         return mail.report
     if mail.is_bounce:

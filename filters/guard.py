@@ -63,7 +63,7 @@ class Thin:
 
 def thin(raw: bytes) -> Thin:
     """Read a mail once and keep what is worth parsing. Never raises; time is linear, the copy at most about 1 MiB."""
-    fields, body, cut = _header(raw, 0, len(raw))
+    fields, body, cut = header(raw, 0, len(raw))
     copy = _Copy(raw, cut=cut or sum(len(item.value) for item in fields if item.name in _ADDRESSES) > ADDRESSES)
     copy.entity(fields, body)
     return Thin(b"".join(copy.out), fields, tuple(copy.bodies), copy.cut, not cut and _is_clear(raw, body))
@@ -106,7 +106,7 @@ class _Copy:
         if self._parts > PARTS:
             self.cut = True
             return None
-        fields, body, cut = _header(self.raw, after, self._end(after))
+        fields, body, cut = header(self.raw, after, self._end(after))
         self.cut |= cut
         return self._part(fields, body, depth, whole=False)
 
@@ -115,14 +115,14 @@ class _Copy:
         described = Message()
         for item in fields:
             if item.name in _MIME and item.name not in described:
-                described[item.name] = _mime_value(item.value[: MIME_FIELD if self._mime < MIME_FIELDS else 128])
+                described[item.name] = mime_value(item.value[: MIME_FIELD if self._mime < MIME_FIELDS else 128])
                 self._mime += len(item.value)
         self._fields(fields, described, whole=whole)
         kind = str(described.get_content_type())
         if kind.startswith("multipart/"):
             return self._multipart(described, body, depth)
         if kind in ("message/rfc822", "message/global") and depth < DEPTH:
-            inner, start, cut = _header(self.raw, body, self._end(body))
+            inner, start, cut = header(self.raw, body, self._end(body))
             self.cut |= cut
             return self._part(inner, start, depth + 1, whole=True)
         if kind.startswith("text/") or kind in _REPORTS:
@@ -198,7 +198,7 @@ def _which(found: re.Match[bytes]) -> tuple[int, bool]:
     return (group - 1) // 2, group % 2 == 0
 
 
-def _header(raw: bytes, start: int, end: int) -> tuple[tuple[Field, ...], int, bool]:
+def header(raw: bytes, start: int, end: int) -> tuple[tuple[Field, ...], int, bool]:
     """The header fields between two positions, where the body begins, and whether fields were left out."""
     limit = min(end, start + HEADER)
     fields: list[Field] = []
@@ -231,7 +231,7 @@ def _is_clear(raw: bytes, body: int) -> bool:
     return ends and not raw.startswith(b"From ") and _STRAY.search(raw, 0, body) is None
 
 
-def _mime_value(value: str) -> str:
+def mime_value(value: str) -> str:
     """The value of a MIME field, short, with charsets that parsers can look up and know."""
     value = _CHARSET.sub(lambda found: f'charset="{charsets.codec(_last(found[1])) or "us-ascii"}"', value)
     value = _EXTENDED.sub(lambda found: f"{found[1]}{charsets.codec(found[2]) or 'utf-8'}", value)

@@ -250,3 +250,30 @@ ANSWERS_BELOW = "|".join(
         r"|med (?:rødt|blåt|grønt|fed))",
     )
 )
+
+#: What programs put before the subject of an answer, without its colon; some count.
+REPLIED_SUBJECT = "|".join(
+    (
+        "re|res|reply",
+        "r[ée]p(?:onse)?|ré",
+        "antw(?:oord)?|betr",
+        "aw|antwort",
+        "resp(?:uesta)?",
+        "r|rif|risp?(?:osta)?",
+        "sv|svar",
+        "odp|ynt|回复|答复|返信",
+    )
+)
+
+#: The same of a mail passed on.
+FORWARDED_SUBJECT = "|".join(
+    (
+        "fwd?|forward(?:ed)?",
+        "tr|transf(?:[ée]r[ée])?",
+        "doorst(?:uren|\\.)?|doorgestuurd",
+        "wg|weitergeleitet",
+        "rv|reenv(?:[íi]o|iado)?|enc",
+        "i|inoltr(?:o|ato)?",
+        "vs|vb|videresendt|vl|pd|转发|転送",
+    )
+)

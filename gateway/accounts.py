@@ -223,6 +223,20 @@ def by_address(connection: Connection, address: str) -> Account | None:
     return found[0] if found else None
 
 
+def by_local_part(connection: Connection, name: str) -> int | None:
+    """The id of the account an address before its @ names: as written, else in any case, else up to a `+`."""
+    account = schema.account
+    for wanted in dict.fromkeys((name, name.partition("+")[0])):
+        found: int | None = connection.execute(select(account.c.id).where(account.c.name == wanted)).scalar()
+        if found is not None:
+            return found
+        folded = select(account.c.id).where(func.lower(account.c.name) == wanted.lower()).limit(2)
+        several = connection.execute(folded).scalars().all()
+        if len(several) == 1:
+            return int(several[0])
+    return None
+
+
 def password_hash(connection: Connection, user: str) -> tuple[int, str | None] | None:
     """The id and the password's hash of the account a user logs in as: its name, or any of its addresses.
 

@@ -10,17 +10,21 @@ import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from gateway import groups, mail_address, names, numbers
+from gateway import groups, mail_address, names
 from gateway.failure import RefusedError
 from gateway.groups import PRIVATE
-from gateway.numbers import Number
 from gateway.store import schema
+from gateway.telephones import Kind as Kind
+from gateway.telephones import Mailbox as Mailbox
+from gateway.telephones import Telephone as Telephone
+from gateway.telephones import once as once
+from gateway.telephones import telephone as telephone
+from gateway.telephones import telephone_of as telephone_of
 
 _contact, _telephone, _address = schema.contact, schema.telephone, schema.contact_address
 #: How many contacts are named in one statement.
@@ -29,71 +33,6 @@ _STEP = 500
 MOST = 100
 #: What the UIDs begin with that are ours.
 OUR_UID = "urn:uuid:"
-
-
-class Kind(StrEnum):
-    """What a number is for."""
-
-    MOBILE = "mobile"
-    HOME = "home"
-    WORK = "work"
-    FAX = "fax"
-    OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class Telephone:
-    """A number of a contact: as written, in E.164 (None where no numbering plan has it), and whether it serves for SMS.
-
-    A fax number does not, whatever it is.
-    """
-
-    kind: Kind
-    written: str
-    e164: str | None
-    sms: bool
-
-    @property
-    def identity(self) -> str:
-        """What makes two of them the same number."""
-        return self.e164 or self.written
-
-    def judge(self, region: str | None = None) -> Number:
-        """What is to be said of it: its advice is None exactly where it serves for SMS."""
-        return numbers.read(self.e164 or self.written, region)
-
-    def advice(self, region: str | None = None) -> str | None:
-        """Why it cannot get an SMS and what to change, in one sentence; None where it can."""
-        if self.sms:
-            return None
-        found = self.judge(region)
-        if found.can_get_sms:
-            return f"{self.e164} is kept as a fax number, which gets no SMS: add a mobile number."
-        return found.advice
-
-
-@dataclass(frozen=True, slots=True)
-class Mailbox:
-    """An e-mail address of a contact; `kind` is home, work or nothing."""
-
-    address: str
-    kind: str = ""
-
-    @property
-    def identity(self) -> str:
-        """What makes two of them the same address."""
-        return self.address.lower()
-
-
-Way = TypeVar("Way", Telephone, Mailbox)
-
-
-def once(ways: Iterable[Way]) -> list[Way]:
-    """Each number or address once, in the order of the first of each."""
-    found: dict[str, Way] = {}
-    for one in ways:
-        found.setdefault(one.identity, one)
-    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +63,6 @@ class Contact:
 
 
 # What is written ------------------------------------------------------------------------------------------------------
-
-
-def telephone(written: str, kind: str, region: str | None) -> Telephone:
-    """A number as written; taken whatever it is, for `Telephone.advice` to tell."""
-    found = numbers.read(written, region)
-    return Telephone(Kind(kind), written.strip(), found.e164, found.can_get_sms and kind != Kind.FAX)
-
-
-def telephone_of(text: str, region: str | None) -> Telephone:
-    """A number written `KIND:NUMBER`, mobile where no kind is said; `RefusedError` for what is no number or kind."""
-    before, colon, after = text.partition(":")
-    kind, written = (before.strip().lower(), after) if colon else (Kind.MOBILE.value, text)
-    if kind not in set(Kind):
-        raise RefusedError(f"{before!r} is no kind of number: write {', '.join(Kind)}, as in mobile:+32475123456")
-    found = telephone(written, kind, region)
-    if found.e164 is None:
-        raise RefusedError(found.advice(region) or f"{written} is no telephone number")
-    return found
 
 
 @dataclass(frozen=True, slots=True)

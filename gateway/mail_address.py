@@ -14,11 +14,13 @@ _DOMAIN = re.compile(r"[^\W_]([\w-]*[^\W_])?(\.[^\W_]([\w-]*[^\W_])?)*\Z")
 
 
 def checked(text: str) -> str:
-    """The address, its domain in lower case; `RefusedError` (550 5.1.3) where it is none."""
+    """The address, its domain in lower case and in ASCII (RFC 3490); `RefusedError` (550 5.1.3) where it is none."""
     written = text.strip().removeprefix("mailto:")
     local, at, domain = written.rpartition("@")
+    ascii_domain = _in_ascii(domain.lower())
     good = (
         at
+        and ascii_domain
         and written.isprintable()
         and len(local.encode()) <= _LOCAL
         and len(written.encode()) <= _ALL
@@ -27,4 +29,14 @@ def checked(text: str) -> str:
     )
     if not good:
         raise RefusedError(f"{written[:80]!r} is no e-mail address: write it as name@example.org", smtp="550 5.1.3")
-    return f"{local}@{domain.lower()}"
+    return f"{local}@{ascii_domain}"
+
+
+def _in_ascii(domain: str) -> str:
+    """A domain as DNS has it: `xn--mnchen-3ya.example` for `münchen.example`; empty where it cannot be one."""
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, text, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -167,11 +168,25 @@ def status(connection: Connection, routes: Sequence[str] = (), *, told: Sequence
             why = f"{heard}: it was killed, or it cannot write to the store"
         waiting = backlogs.get(report.name, 0) if report.kind == "route" else None
         lines.append(Status(report.kind, report.name, f"{row.host}:{row.pid}", state, since, why, waiting, report.rate))
+    lines += _mailboxes(connection, nodes, alive_nodes(connection))
     present = {line.name for line in lines if line.kind == "route"}
     for name in sorted((set(routes) | set(backlogs)) - present):
         why = "no tocsin serve works on it" if name in routes else "it is not in the configuration"
         lines.append(Status("route", name, "", "down", now, why, backlogs.get(name, 0), ""))
     return lines
+
+
+def _mailboxes(connection: Connection, nodes: Mapping[int, Any], living: Mapping[int, str]) -> Iterator[Status]:
+    """Every watched mailbox, as its own row says; one that nobody watches is down."""
+    mailbox, owner = schema.mailbox, schema.account
+    joined = select(mailbox, owner.c.name.label("owner")).join(owner, owner.c.id == mailbox.c.account_id)
+    for row in connection.execute(joined.order_by(owner.c.name, mailbox.c.name)):
+        state, since, why = row.state, row.since, row.why
+        if row.node not in living:
+            left = nodes.get(row.node)
+            state, since = "down", left.beat if left is not None else row.since
+            why = "no tocsin serve watches it now"
+        yield Status("watcher", f"{row.owner}/{row.name}", living.get(row.node, ""), state, since, why, None, "")
 
 
 def _reports(connection: Connection, newest: int, told: Sequence[Report] | None) -> Iterator[tuple[int, Report]]:

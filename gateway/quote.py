@@ -78,7 +78,7 @@ def quote(
             else:
                 refused.append(Refusal(recipient.address, recipient.channel.value, str(error), error.smtp))
     if not good:
-        return Quote(None, tuple(refused), _nobody(refused, left_out), tuple(left_out))
+        return Quote(None, tuple(refused), (None if refused else nobody(left_out)), tuple(left_out))
     wanted = replace(request, recipients=tuple(good), left_out=tuple(left_out))
     try:
         draft = prepare(wanted, routes=routes, now=now, max_parts=max_parts, transliterate=transliterate)
@@ -87,10 +87,8 @@ def quote(
     return Quote(draft, tuple(refused), None, wanted.left_out)
 
 
-def _nobody(refused: Sequence[Refusal], left_out: Sequence[LeftOut]) -> RefusedError | None:
-    """Why nobody is left."""
-    if refused:
-        return None
+def nobody(left_out: Sequence[LeftOut]) -> RefusedError:
+    """Why nobody is left: there was nobody, or all of them are `left_out`."""
     if not left_out:
         return RefusedError("there is no recipient", smtp="554 5.5.1")
     others = f", and {len(left_out) - 1} more likewise" if left_out[1:] else ""

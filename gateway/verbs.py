@@ -1,16 +1,17 @@
 """The hot verbs of the house, on sets: what `Store.do` can be asked for.
 
-In one set they run in this order: receipts and outcomes first, since they free what others wait for, then intake, then
-claims, which so find what was just taken in.
+In one set they run in this order: receipts and outcomes first, since they free what others wait for, then intake and
+notices, then claims, which so find what was just taken in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from gateway import claims, intake, receipts, settlement
+from gateway import claims, intake, notices, receipts, settlement
 from gateway.draft import Draft
 from gateway.failure import RefusedError
 from gateway.store.identifiers import Identifiers
@@ -20,6 +21,7 @@ from gateway.store.store import Store
 SETTLE = "settle"
 RECEIVE = "receive"
 SUBMIT = "submit"
+NOTE = "note"
 CLAIM = "claim"
 
 
@@ -36,5 +38,14 @@ def open_store(engine: Engine) -> Store:
     def submit(connection: Connection, members: Sequence[Draft]) -> list[intake.Taken | RefusedError]:
         return intake.submit_many(connection, members, identifiers)
 
-    verbs: dict[str, Verb] = {SETTLE: settle, RECEIVE: receipts.receive_many, SUBMIT: submit, CLAIM: claims.claim_many}
+    def note(connection: Connection, members: Sequence[notices.Member]) -> Sequence[Any]:
+        return notices.record_many(connection, members, identifiers)
+
+    verbs: dict[str, Verb] = {
+        SETTLE: settle,
+        RECEIVE: receipts.receive_many,
+        SUBMIT: submit,
+        NOTE: note,
+        CLAIM: claims.claim_many,
+    }
     return Store(engine, verbs, identifiers=identifiers)

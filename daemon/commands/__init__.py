@@ -40,7 +40,10 @@ VERBS: Mapping[str, tuple[str, str]] = {
     "send": ("send", "Send a message."),
     "message": ("message", "Messages and what became of them."),
     "queue": ("queues", "What waits, and the operator's hand on it."),
+    "filter": ("filters", "Filters: which mails are told of, and how."),
+    "notice": ("notices", "What filters decided of each mail, and why."),
     "route": ("route", "Routes, and which of them a number takes."),
+    "mailbox": ("mailboxes", "Mailboxes that are watched for new mail."),
     "try": ("trial", "Dry runs: print JSON, touch no store, send nothing."),
 }
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
+from sqlalchemy import Connection
 
 from daemon.commands import new_app, output
-from daemon.commands.opening import configuration, store_of, utc_now
-from gateway import accounts
-from gateway.failure import RefusedError
+from daemon.commands.opening import configuration, read_secret, store_of, utc_now
+from gateway import accounts, filterbook
 from gateway.numbers import sms_number
 
 app = new_app("Accounts: who Tocsin works for.")
@@ -37,6 +37,13 @@ Text = Annotated[
 Language = Annotated[str | None, typer.Option(metavar="L", help="The language it is written to in. [new: en]")]
 CapHour = Annotated[int | None, typer.Option(metavar="N", help="The most notices an hour. [new: 5]")]
 CapDay = Annotated[int | None, typer.Option(metavar="N", help="The most notices a day. [new: 20]")]
+NewMail = Annotated[
+    Literal["on", "off"] | None,
+    typer.Option("--notify-new-mail", help="Tell it of every new mail that no filter tells of. [new: off]"),
+]
+Quiet = Annotated[
+    str | None, typer.Option(metavar="HOURS", help="When it is told nothing, such as 22:00-07:00; empty for never.")
+]
 Transliterate = Annotated[
     bool | None,
     typer.Option("--transliterate/--no-transliterate", help="Whether typographic characters may be written plainly."),
@@ -60,16 +67,19 @@ def add(
     cap_hour: CapHour = None,
     cap_day: CapDay = None,
     transliterate: Transliterate = None,
+    notify_new_mail: NewMail = None,
+    quiet: Quiet = None,
 ) -> None:
     """Add an account, with its first period of credit."""
     given = _settings(zone, region, max_parts, signature, text, language, cap_hour, cap_day, transliterate)
     config = configuration(context)
     if mobile:
         given["mobile"] = sms_number(mobile, region or config.listen.region)
-    password = _password(password_file)
+    password = read_secret(password_file) if password_file is not None else None
     with store_of(config) as store:
-        store.run_now(
-            lambda connection: accounts.add(
+
+        def work(connection: Connection) -> None:
+            number = accounts.add(
                 connection,
                 name,
                 now=utc_now(),
@@ -78,7 +88,16 @@ def add(
                 password=password,
                 settings={key: value for key, value in given.items() if value != ""},
             )
-        )
+            _tell(connection, number, notify_new_mail, quiet)
+
+        store.run_now(work)
+
+
+def _tell(connection: Connection, account: int, notify_new_mail: str | None, quiet: str | None) -> None:
+    """How it is told of its mails."""
+    if notify_new_mail is not None or quiet is not None:
+        new_mail = None if notify_new_mail is None else notify_new_mail == "on"
+        filterbook.configure(connection, account, now=utc_now(), new_mail=new_mail, quiet=quiet)
 
 
 @app.command(name="set")
@@ -98,24 +117,33 @@ def set_(
     cap_hour: CapHour = None,
     cap_day: CapDay = None,
     transliterate: Transliterate = None,
+    notify_new_mail: NewMail = None,
+    quiet: Quiet = None,
 ) -> None:
     """Change what is given; a new zone or plan acts on the allotment from its next period."""
     given = _settings(zone, region, max_parts, signature, text, language, cap_hour, cap_day, transliterate)
     config = configuration(context)
-    password = _password(password_file)
+    password = read_secret(password_file) if password_file is not None else None
     with store_of(config) as store:
         if mobile:
             account = store.read_now(lambda connection: accounts.find(connection, name))
             mobile = sms_number(mobile, region or account.region or config.listen.region)
         if mobile is not None:
             given["mobile"] = mobile
-        if not given and email is None and plan is None and password is None:
+        telling = notify_new_mail is not None or quiet is not None
+        if not given and email is None and plan is None and password is None and not telling:
             raise typer.BadParameter("nothing to change was given: see tocsin account set --help")
-        store.run_now(
-            lambda connection: accounts.change(
+
+        def work(connection: Connection) -> None:
+            accounts.change(
                 connection, name, now=utc_now(), addresses=email, plan=plan, password=password, settings=given
             )
-        )
+            if cap_hour is not None or cap_day is not None:
+                filterbook.look_again(connection, accounts.find(connection, name).id, utc_now())
+            if telling:
+                _tell(connection, accounts.find(connection, name).id, notify_new_mail, quiet)
+
+        store.run_now(work)
 
 
 def _settings(
@@ -143,19 +171,6 @@ def _settings(
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _password(file: Path | None) -> str | None:
-    """The password in a file, without its trailing newline."""
-    if file is None:
-        return None
-    try:
-        text = typer.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
-        return text.decode().removesuffix("\n").removesuffix("\r")
-    except OSError as error:
-        raise RefusedError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from None
-    except UnicodeDecodeError:
-        raise RefusedError(f"{file} is not UTF-8 text") from None
-
-
 @app.command(name="list")
 def list_(context: typer.Context, as_json: output.Json = False) -> None:
     """List the accounts."""
@@ -177,7 +192,8 @@ def show(context: typer.Context, name: Name, as_json: output.Json = False) -> No
     """Show one account and its settings."""
     with store_of(configuration(context)) as store:
         account = store.read_now(lambda connection: accounts.find(connection, name))
-    document = _document(account)
+        told = store.read_now(lambda connection: filterbook.settings(connection, account.id))
+    document = _document(account) | {"notify_new_mail": told.new_mail, "quiet": told.quiet}
     if as_json:
         output.write_json(document)
         return

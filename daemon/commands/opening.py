@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import typer
 
@@ -43,6 +44,17 @@ def opened(context: typer.Context) -> Iterator[Store]:
     """The store of the command line's configuration."""
     with store_of(configuration(context)) as store:
         yield store
+
+
+def read_secret(file: Path) -> str:
+    """The text of a file, - for stdin, without its trailing newline: a password has no place among arguments."""
+    try:
+        text = typer.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
+        return text.decode().removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise RefusedError(f"{file} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError:
+        raise RefusedError(f"{file} is not UTF-8 text") from None
 
 
 def message_id(text: str) -> int:

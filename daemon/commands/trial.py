@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -97,6 +98,39 @@ def excerpt(
             "bounce": said.bounce,
         }
     )
+
+
+@app.command(name="filter")
+def filter_(
+    mail: Annotated[
+        Path, typer.Argument(metavar="MAIL.eml", help="A mail as it comes in, or - to read it from stdin.")
+    ],
+    file: Annotated[Path | None, typer.Option(metavar="F.json", help="A filter, or a list of them.")] = None,
+    sieve: Annotated[Path | None, typer.Option(metavar="F.sieve", help="A Sieve script instead.")] = None,
+    contacts: Annotated[Path | None, typer.Option(metavar="F.vcf", help="The address book, as vCards.")] = None,
+    me: Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help="The owner's addresses; may repeat.")] = None,
+    mobile: Annotated[str | None, typer.Option(metavar="N", help="The owner's mobile number.")] = None,
+    zone: Annotated[str, typer.Option(metavar="Z", help="The owner's time zone: Europe/Brussels.")] = "UTC",
+    now: Annotated[str | None, typer.Option(metavar="T", help="When the mail comes in; else now.")] = None,
+    authserv_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Whose topmost Authentication-Results is believed; else nobody's.")
+    ] = None,
+) -> None:
+    """Show what filters find out about a mail, test by test, and whom they would tell what."""
+    from daemon.trying import filters, options
+
+    several = False
+    if file is not None and sieve is None:
+        rules, several = options.rules(str(file), read_octets(file))
+    elif sieve is not None and file is None:
+        rules = [options.script(str(sieve), read_octets(sieve))]
+    else:
+        raise typer.BadParameter("name one file: --file F.json or --sieve F.sieve", param_hint="--file")
+    cards = partial(read_octets, contacts) if contacts is not None else None
+    owner = options.given(
+        me=me or (), mobile=mobile, zone=zone, now=now, authserv_id=authserv_id, contacts=cards, several=several
+    )
+    output.write_json(filters.tried(rules, read_octets(mail), owner))
 
 
 @app.command()

@@ -18,6 +18,8 @@ BENCHMARKS = {
     "depth": "depth.py",
     "mail": "mail.py",
     "excerpt": "excerpt.py",
+    "filters": "filters.py",
+    "sieve": "sieve.py",
     "memory": "memory.py",
 }
 

@@ -46,6 +46,7 @@ PEERS: Mapping[str, Callable[[], bool]] = {
     "dovecot": _dovecot,
     "net-smpp": _net_smpp,
     "kannel": lambda: all(shutil.which(name, path=_EVERYWHERE) for name in ("bearerbox", "smsbox")),
+    "pigeonhole": _command("sieve-test"),
     "node-smpp": lambda: shutil.which("node") is not None and NODE_SMPP.is_dir(),
     "postfix": _postfix,
     "postgresql": _postgresql,

@@ -30,6 +30,9 @@ from gateway.store.schema.house import component as component
 from gateway.store.schema.house import counter as counter
 from gateway.store.schema.house import node as node
 from gateway.store.schema.house import slot as slot
+from gateway.store.schema.mailboxes import arrived as arrived
+from gateway.store.schema.mailboxes import folder as folder
+from gateway.store.schema.mailboxes import mailbox as mailbox
 from gateway.store.schema.messages import LONG_UNDER_WAY as LONG_UNDER_WAY
 from gateway.store.schema.messages import chunk as chunk
 from gateway.store.schema.messages import delivery as delivery
@@ -41,6 +44,13 @@ from gateway.store.schema.messages import seen as seen
 from gateway.store.schema.messages import segment as segment
 from gateway.store.schema.messages import share as share
 from gateway.store.schema.messages import turn as turn
+from gateway.store.schema.notices import WAITING as WAITING
+from gateway.store.schema.notices import duplicate as duplicate
+from gateway.store.schema.notices import filters as filters
+from gateway.store.schema.notices import notice as notice
+from gateway.store.schema.notices import notifying as notifying
+from gateway.store.schema.notices import spoken as spoken
+from gateway.store.schema.notices import told as told
 from gateway.store.schema.people import account as account
 from gateway.store.schema.people import address as address
 from gateway.store.schema.people import plan as plan

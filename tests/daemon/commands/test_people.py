@@ -47,6 +47,8 @@ def test_an_account_shows_everything_that_was_given(tocsin, jean) -> None:
         "transliterate": True,
         "cap_hour": 5,
         "cap_day": 20,
+        "notify_new_mail": False,
+        "quiet": None,
     }
     assert [one["name"] for one in tocsin("account", "list", "--json").json] == ["jean"]
 

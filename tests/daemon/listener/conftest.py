@@ -23,6 +23,7 @@ from daemon.peers import Networks
 from filters.mail import Mail
 from gateway.failure import RefusedError
 from gateway.forwarding import Arrival
+from gateway.notices import Arrived
 from gateway.numbers import sms_number
 
 HERE = Path(__file__).parent
@@ -44,6 +45,8 @@ class House:
         self.passwords: dict[str, tuple[int, str | None]] = {"jean": (1, right), "jean@example.org": (1, right)}
         self.ids: dict[tuple[int, str, bytes], str] = {}
         self.asked: list[str] = []
+        self.copies: list[Arrived] = []
+        self.copies_failure: Exception | None = None
         self.names: set[str] = set()
         self.failure: Exception | None = None
         self.gate = asyncio.Event()
@@ -82,6 +85,17 @@ class House:
             return None
         self.verdicts.append((account, address, words))
         return f"v{len(self.verdicts)}"
+
+    async def watched(self, name: str) -> int:
+        if name not in ("jean", "anna"):
+            raise RefusedError(f"{name} is no account here", smtp="550 5.1.1")
+        return 1 if name == "jean" else 2
+
+    async def note(self, arrived: Arrived) -> tuple[int, ...]:
+        if self.copies_failure:
+            raise self.copies_failure
+        self.copies.append(arrived)
+        return (77,) if "fire" in arrived.mail.subject else ()
 
     async def password_of(self, user: str) -> tuple[int, str | None] | None:
         if self.failure:

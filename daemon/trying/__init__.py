@@ -1,0 +1,1 @@
+"""Dry runs that are more than one call: what stands behind `tocsin try`."""
