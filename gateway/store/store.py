@@ -31,7 +31,7 @@ Work = Callable[[Connection], T]
 log = logging.getLogger(__name__)
 
 #: Seconds between the beginnings of two sets on SQLite: what a message may wait for others, where others come.
-PACE = 0.005
+PACE = 0.004
 #: How often a work is run again after a deadlock before its caller hears of it.
 _RERUNS = 5
 
