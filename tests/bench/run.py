@@ -18,7 +18,7 @@ BENCHMARKS = {
     "depth": "depth.py",
     "mail": "mail.py",
     "excerpt": "excerpt.py",
-    "filters": "filters.py",
+    "filters": "criteria.py",
     "sieve": "sieve.py",
     "memory": "memory.py",
 }

@@ -1,6 +1,6 @@
 """What filters cost: microseconds to parse one, and to ask 1, 50 and 1,000 of them about a mail.
 
-    python tests/bench/filters.py [--mails 40] [--rounds 5]
+    python tests/bench/criteria.py [--mails 40] [--rounds 5]
 
 Times are processor time, the fastest of the rounds for each mail, without reading the mail, which is shown beside.
 Where Pigeonhole's sieve-test is installed, scripts that ask the same are timed in it; what it takes with a script that
