@@ -118,9 +118,9 @@ def aftermaths(found: dict[str, Aftermath]) -> str:
             name,
             f"{one.crash.taken:,}",
             f"{one.crash.before:,}",
-            str(one.crash.lost - one.unknown),
+            str(one.lost),
             str(one.crash.doubled),
-            str(one.unknown),
+            str(one.parked),
             "" if name.startswith("Kannel") else "exact" if not one.faults else "; ".join(one.faults),
         ]
         for name, one in found.items()

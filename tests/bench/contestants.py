@@ -86,17 +86,19 @@ class OnPostgresql:
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """What a kill left, and what the books say of it."""
+    """What a kill left, and what the books say of it; what is parked is not lost, and has perhaps come."""
 
     crash: Crash
-    unknown: int = 0
+    lost: int
+    parked: int = 0
     faults: tuple[str, ...] = ()
 
 
 def crash_of_kannel(messages: int, store: str) -> Aftermath:
     """Kannel killed in the middle of so many messages."""
     with of_kannel("", store=store).course() as course:
-        return Aftermath(course.crash(messages, course.stands_still()))
+        crash = course.crash(messages, course.stands_still())
+        return Aftermath(crash, len(crash.missing))
 
 
 def crash_of_tocsin(messages: int, on_unknown: str) -> Aftermath:
@@ -111,4 +113,6 @@ def crash_of_tocsin(messages: int, on_unknown: str) -> Aftermath:
             return still() and not any(books.states()[state] for state in OPEN - may_stay)
 
         crash = course.crash(messages, settled)
-        return Aftermath(crash, books.states()[State.UNKNOWN], tuple(books.faults_of_credit()))
+        parked = {segment.text for segment in books.segments() if segment.state == State.UNKNOWN}
+        lost = len(set(crash.missing) - parked)
+        return Aftermath(crash, lost, len(parked), tuple(books.faults_of_credit()))

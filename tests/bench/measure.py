@@ -76,11 +76,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """What kill -9 left: of those that were answered as taken, how many never came; how many came more than once."""
+    """What kill -9 left: of those that were answered as taken, which never came; and how many came once too often."""
 
     taken: int
     before: int
-    lost: int
+    missing: tuple[str, ...]
     doubled: int
 
 
@@ -172,8 +172,8 @@ class Course:
         self.centre.counts()
         taken = [text for text, (_, answered, *_) in sent.items() if answered is not None]
         times = self.centre.times
-        lost = sum(1 for text in taken if not times[text])
-        return Crash(len(taken), before, lost, sum(n - 1 for n in times.values()))
+        missing = tuple(text for text in taken if not times[text])
+        return Crash(len(taken), before, missing, sum(n - 1 for n in times.values()))
 
     def stands_still(self, seconds: float = 3.0) -> Callable[[], bool]:
         """Whether nothing more has come for so long."""
