@@ -300,6 +300,7 @@ class Link(asyncio.Protocol):
 
     def _act(self, events: Sequence[Event], now: float) -> None:
         answers: list[tuple[Sent, Answered]] = []
+        arrivals: list[Arrived] = []
         for event in events:
             if isinstance(event, Answered) and event.sequence in self._asked:
                 self._owner.reported(self._asked.pop(event.sequence), event)
@@ -312,14 +313,12 @@ class Link(asyncio.Protocol):
                 if sent is not None:
                     answers.append((sent, event))
             elif isinstance(event, Arrived):
-                self._inbound.arrived(event)
+                arrivals.append(event)
             else:
-                if answers:  # in the order of the wire
-                    self._owner.answered(self, answers, now)
-                    answers = []
+                self._pass_on(answers, arrivals, now)
+                answers, arrivals = [], []
                 self._act_on(event)
-        if answers:
-            self._owner.answered(self, answers, now)
+        self._pass_on(answers, arrivals, now)
         if self._session is not None and self._session.phase is Phase.UNBINDING and not self._leaving:
             self._set_leaving(f"no message for {self._route.inactivity or 0:g} s, so the connection is made anew")
             self._end_within(GOODBYE)
@@ -327,6 +326,13 @@ class Link(asyncio.Protocol):
             self._leave_if_done()
         if not self.ended.done():
             self._flush()
+
+    def _pass_on(self, answers: Sequence[tuple[Sent, Answered]], arrivals: Sequence[Arrived], now: float) -> None:
+        """What came together goes on together, answers before the receipts that speak of them."""
+        if answers:
+            self._owner.answered(self, answers, now)
+        for arrived in arrivals:
+            self._inbound.arrived(arrived)
 
     def _act_on(self, event: Event) -> None:
         if isinstance(event, Bound):
