@@ -18,7 +18,7 @@ from tests.peers.dovecot_imap import PASSWORD, DovecotImap
 from tests.peers.ledgers import Books
 from tests.peers.node_smpp import NodeSmpp
 
-pytestmark = [pytest.mark.peer("node-smpp"), pytest.mark.peer("dovecot")]
+pytestmark = [pytest.mark.peer("node-smpp"), pytest.mark.peer("dovecot-imap")]
 
 FILTER = {
     "name": "boss",
