@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +39,7 @@ class Login:
     tls: str
     auth: str
     user: str
-    secret: bytes
+    secret: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Mailbox:
     tls: str
     auth: str
     user: str
-    sealed: bytes
+    sealed: bytes = field(repr=False)
     folders: tuple[Folder, ...]
     node: int | None
     taken: int

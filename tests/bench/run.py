@@ -18,6 +18,7 @@ BENCHMARKS = {
     "excerpt": "excerpt.py",
     "filters": "filters.py",
     "memory": "memory.py",
+    "mailboxes": "mailboxes.py",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,15 +18,35 @@ from tests.peers.dovecot_imap import PASSWORD, DovecotImap
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "filters" / "excerpt"))
 
-from corpus_mails.cases import cases  # noqa: E402
+from corpus_mails.cases import cases
 
 pytestmark = pytest.mark.peer("dovecot-imap")
 
 #: What filters and texts look at.
 FACTS = (
-    "subject from_ sender reply_to to cc message_id date text written stand_in invitation note report type attachments "
-    "is_list is_bounce is_automatic is_machine_output is_reply_by_machine our_mark"
-).split()
+    "subject",
+    "from_",
+    "sender",
+    "reply_to",
+    "to",
+    "cc",
+    "message_id",
+    "date",
+    "text",
+    "written",
+    "stand_in",
+    "invitation",
+    "note",
+    "report",
+    "type",
+    "attachments",
+    "is_list",
+    "is_bounce",
+    "is_automatic",
+    "is_machine_output",
+    "is_reply_by_machine",
+    "our_mark",
+)
 
 
 def wholes(login: Login, settings: Settings) -> Iterator[tuple[looking.Read, bytes]]:
@@ -48,6 +69,12 @@ def named() -> dict[str, bytes]:
     return found | {f"trap: {row}": row.octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") for row in rows}
 
 
+def _bare(mail: Mail, fact: str) -> Any:
+    """A text without the line breaks at its end, of which a server has its own."""
+    found = getattr(mail, fact)
+    return found.rstrip("\n") if isinstance(found, str) else found
+
+
 def test_each_mail_read_in_pieces_is_the_mail_read_whole(dovecot: DovecotImap, settings: Settings) -> None:
     mails = named()
     dovecot.deliver("corpus", *mails.values())
@@ -58,8 +85,9 @@ def test_each_mail_read_in_pieces_is_the_mail_read_whole(dovecot: DovecotImap, s
         whole, sent = Mail.read(all_of_it), Mail.read(octets)
         assert read.mail.size == len(all_of_it)
         for fact in FACTS:
-            if getattr(read.mail, fact) != getattr(whole, fact):
-                wrong.append((name, fact, getattr(read.mail, fact), getattr(whole, fact)))
-        wrong += [(name, fact) for fact in ("subject", "text") if getattr(read.mail, fact) != getattr(sent, fact)]
+            pair = _bare(read.mail, fact), _bare(whole, fact)
+            wrong += [(name, fact, *pair)] if pair[0] != pair[1] else []
+        if not name.startswith("trap"):  # of those, a mail server mends some
+            wrong += [(name, fact) for fact in ("subject", "text") if _bare(read.mail, fact) != _bare(sent, fact)]
     assert not wrong, (len(wrong), wrong[:20])
     assert seen > 500
