@@ -27,7 +27,9 @@ def actions(tree: ast.AST) -> Iterator[ast.expr]:
         if isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
             yield from (value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "action")
-        elif isinstance(node, ast.FunctionDef) and "action" in [one.arg for one in node.args.args]:
+        elif isinstance(node, ast.FunctionDef) and "action" in [
+            one.arg for one in node.args.args if one.annotation is None or ast.unparse(one.annotation) == "str"
+        ]:
             place = [one.arg for one in node.args.args if one.arg != "self"].index("action")
             for call in ast.walk(tree):
                 if isinstance(call, ast.Call) and ast.unparse(call.func).rsplit(".", 1)[-1] == node.name:
