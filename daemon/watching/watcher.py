@@ -12,6 +12,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from daemon.board import Board
+from daemon.measures import Measures
 from daemon.watching.arrivals import arrived
 from daemon.watching.crew import Crew
 from daemon.watching.idling import Idler
@@ -109,8 +111,10 @@ class Watcher:
         ready: Callable[[Sequence[str] | None], None],
         *,
         now: Callable[[], datetime],
+        measures: Measures,
     ) -> None:
         """`ready` is told which routes have work."""
+        self._measures = measures
         self._ready = ready
         self._store = store
         self._notifier = notifier
@@ -175,8 +179,8 @@ class Watcher:
             for n, mailbox in enumerate(shares.took):
                 self._drop(mailbox.id)
                 self._begin(mailbox, n * _SPREAD)
-        well = sum(1 for held in self._held.values() if held.said[0] == mailboxes.UP)
-        total = len(self._held)
+        states = self._measures.mailboxes = Counter(held.said[0] for held in self._held.values())
+        well, total = states[mailboxes.UP], len(self._held)
         self._board.set(
             watch_leases.KIND,
             watch_leases.NAME,

@@ -81,6 +81,13 @@ def resident(pid: int) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS"))
 
 
+def processor_share(pid: int, seconds: float) -> float:
+    """What of a core a process takes, in per cent."""
+    used = processor_seconds(pid)
+    time.sleep(seconds)
+    return (processor_seconds(pid) - used) / seconds * 100
+
+
 def certificate(place: Path) -> tuple[Path, Path]:
     """For localhost, and its key."""
     command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
@@ -150,23 +157,23 @@ def watched(dovecot: DovecotImap, place: Path, users: list[str], mails: int, sec
     with centre() as sink, serving(place, sink.port) as (pid, url):
         add_watched(url, dovecot.imaps, users[:WARM])
         until_up(url, WARM, 30)
+        time.sleep(2)
         before = resident(pid)
+        empty = processor_share(pid, seconds / 2)
         began, used = time.monotonic(), processor_seconds(pid)
         add_watched(url, dovecot.imaps, users[WARM:])
         until_up(url, len(users), 180)
         connecting, connected = processor_seconds(pid) - used, time.monotonic() - began
         time.sleep(3)
         each = (resident(pid) - before) / (len(users) - WARM)
-        used = processor_seconds(pid)
-        time.sleep(seconds)
-        idle = (processor_seconds(pid) - used) / seconds * 100
+        idle = processor_share(pid, seconds)
         chosen = random.Random(1).sample(users, min(mails, len(users)))
         taken = deliver(dovecot, chosen, 0.05)
         sink.until(30, accepted=len(chosen))
         lost = [subject for subject in taken if subject not in sink.came]
         p50, p99 = quantiles([(sink.came[one] - at) / 1e6 for one, at in taken.items() if one in sink.came])
     print(
-        f"  {len(users):5} mailboxes: {each / 1024:5.0f} KiB each, idle {idle:4.1f} % of a core, 250 to submit_sm "
+        f"  {len(users):5} mailboxes: {each / 1024:5.0f} KiB each, idle {idle:4.1f} % of a core ({empty:.1f} with {WARM}), 250 to submit_sm "
         f"p50 {p50:.0f} ms, p99 {p99:.0f} ms; all connected in {connected:.0f} s ({connecting:.1f} s of a core)"
         + (f"; {len(lost)} LOST" if lost else ""),
         flush=True,

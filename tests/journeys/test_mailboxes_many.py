@@ -86,7 +86,6 @@ async def test_refused_credentials_are_told_to_their_owner_once_by_mail_and_mend
             "host": "127.0.0.1",
             "port": sink.port,
             "sender": "tocsin@example.org",
-            "prefixes": ["@"],
         }
         daemon = house(mailer)
         right = (tmp_path / "password").read_text()
