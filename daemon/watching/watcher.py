@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -271,8 +271,9 @@ class Watcher:
             held.trying = 0.0
             if state == mailboxes.UP:
                 held.states.pop("", None)  # one got in: what was said of the credentials holds no more
-            whole = _whole(held.states)
-            if whole == held.said:
+            whole = _whole(held.states, [one.name for one in mailbox.folders])
+            early = whole[0] == mailboxes.UP and not {one.name for one in mailbox.folders} <= held.states.keys()
+            if whole == held.said or early:  # where all is well so far, the others are waited for
                 return
             held.said = whole
             said = watch_leases.Said(mailbox.id, mailbox.taken, *whole, self._now())
@@ -390,7 +391,7 @@ class Watcher:
             raise StoreError("this daemon stops watching") from None
 
 
-def _whole(states: dict[str, tuple[str, str]]) -> tuple[str, str]:
+def _whole(states: Mapping[str, tuple[str, str]], names: Sequence[str]) -> tuple[str, str]:
     """How a mailbox is, of its folders: the worst of them, in one sentence."""
     if (
         "" in states
@@ -398,7 +399,7 @@ def _whole(states: dict[str, tuple[str, str]]) -> tuple[str, str]:
         and not any(state == mailboxes.UP for state, _ in states.values())
     ):
         return states[""]
-    told = {name: said for name, said in states.items() if name}
+    told = {name: states[name] for name in names if name in states}
     for wanted in (mailboxes.DOWN, mailboxes.NEW):
         for state, why in told.values():
             if state == wanted:

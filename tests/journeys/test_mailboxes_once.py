@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import smtplib
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -168,3 +170,24 @@ async def test_no_password_is_left_in_anything_the_daemon_wrote(
 
 def _files(folder: Path, pattern: str) -> list[Path]:
     return list(folder.rglob(pattern))
+
+
+async def test_what_comes_while_the_store_is_locked_is_told_once_it_is_free(
+    house: House, centre: NodeSmpp, dovecot: DovecotImap, books: Books, database: str
+) -> None:
+    users = [f"user{n}" for n in range(5)]
+    add_watched(database, dovecot.imaps, users)
+    daemon = house()
+    await daemon.start()
+    await until(lambda: well(books) == len(users), 60, lambda: well(books))
+    with contextlib.closing(sqlite3.connect(database.removeprefix("sqlite:///"), isolation_level=None)) as locker:
+        locker.execute("BEGIN EXCLUSIVE")
+        for user in users:
+            await asyncio.to_thread(dovecot.deliver, user, mail(f"for {user}"))
+        await until(lambda: "watch_waits" in daemon.said(), 40, daemon.said)
+        assert await centre.accepted() == {}
+        locker.execute("ROLLBACK")
+    await centre.wait(len(users), 60)
+    await until(books.is_quiet, 30, books.states)
+    assert {text: n for (_, _, text), n in (await centre.accepted()).items()} == {f"for {user}": 1 for user in users}
+    assert await daemon.stop() == 0, daemon.said()

@@ -76,8 +76,11 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture(scope="module")
 def oauth_dovecot(certificate: tuple[Path, Path], issuer: Issuer) -> Iterator[DovecotImap]:
-    more = "auth_cache_size = 0\nauth_mechanisms = xoauth2 oauthbearer\npassdb {{\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n"
-    one = DovecotImap(*certificate, more=(more + "  args = {directory}/oauth2.conf\n}}\n"))
+    more = (
+        "auth_cache_size = 0\nauth_mechanisms = xoauth2 oauthbearer\npassdb {{\n  driver = oauth2\n"
+        "  mechanisms = xoauth2 oauthbearer\n  args = {directory}/oauth2.conf\n}}\n"
+    )
+    one = DovecotImap(*certificate, more=more)
     one.more = one.more.format(directory=one.directory)
     (one.directory / "oauth2.conf").write_text(
         f"introspection_mode = get\nintrospection_url = {issuer.url}/introspect?token=\n"
