@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
+import signal
 import smtplib
 import sqlite3
 import threading
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import presence
 from tests.journeys.watching import done, is_up, mail, state, well
 from tests.peers.daemon_process import DaemonProcess, until
 from tests.peers.dovecot_imap import PASSWORD, DovecotImap
@@ -190,4 +192,23 @@ async def test_what_comes_while_the_store_is_locked_is_told_once_it_is_free(
     await centre.wait(len(users), 60)
     await until(books.is_quiet, 30, books.states)
     assert {text: n for (_, _, text), n in (await centre.accepted()).items()} == {f"for {user}": 1 for user in users}
+    assert await daemon.stop() == 0, daemon.said()
+
+
+async def test_a_daemon_that_was_frozen_and_taken_for_dead_watches_again(
+    house: House, centre: NodeSmpp, dovecot: DovecotImap, books: Books, database: str
+) -> None:
+    add_watched(database, dovecot.imaps, ["jean"])
+    daemon = house()
+    await daemon.start()
+    await until(lambda: well(books) == 1, 60)
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(presence.LEASE + 2)
+    daemon.process.send_signal(signal.SIGCONT)
+    await asyncio.to_thread(dovecot.deliver, "jean", mail("after"))
+    await centre.wait(1, 60)
+    await until(lambda: well(books) == 1, 30)
+    await asyncio.to_thread(dovecot.deliver, "jean", mail("and later"))
+    await centre.wait(2, 60)
     assert await daemon.stop() == 0, daemon.said()
