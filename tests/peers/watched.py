@@ -37,8 +37,8 @@ def add_watched(url: str, port: int, users: Sequence[str], *, tls: str = "implic
     """An account for each user, with its mailbox on a server at this port of localhost."""
     now, vault, identifiers = datetime.now(UTC), Vault([KEY]), Identifiers()
 
-    def work(connection: Connection) -> None:
-        for n, user in enumerate(users):
+    def work(connection: Connection, some: Sequence[tuple[int, str]]) -> None:
+        for n, user in some:
             account = accounts.add(connection, f"a-{user}", now=now, settings={"cap_hour": 1000, "cap_day": 1000})
             credit.buy(connection, account, 1000, reason="bought", now=now)
             filters = filterbook.read_json(json.dumps(everything(n)))
@@ -48,7 +48,9 @@ def add_watched(url: str, port: int, users: Sequence[str], *, tls: str = "implic
 
     engine = open_engine(parse_url(url))
     try:
-        with engine.begin() as connection:
-            work(connection)
+        everybody = list(enumerate(users))
+        for start in range(0, len(everybody), 50):  # a daemon beside it writes too
+            with engine.begin() as connection:
+                work(connection, everybody[start : start + 50])
     finally:
         engine.dispose()

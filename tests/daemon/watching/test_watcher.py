@@ -48,7 +48,7 @@ def watcher() -> Iterator[Watcher]:
         return Terms(10, 300.0, True, Vault([]), lambda: None)  # type: ignore[arg-type, return-value]
 
     nothing: Any = None
-    one = Watcher(nothing, nothing, Board(), 1, terms, lambda _: None, now=lambda: NOW, measures=Measures())
+    one = Watcher(nothing, nothing, Board(lambda: NOW), 1, terms, lambda _: None, now=lambda: NOW, measures=Measures())
     yield one
     for number in list(one._held):
         one._drop(number)
