@@ -44,9 +44,7 @@ class Watched:
     name: str
 
 
-def destination(
-    path: Path, sms_domain: str, watch_domain: str = ""
-) -> Number | Named | Postmaster | Asked | Watched:
+def destination(path: Path, sms_domain: str, watch_domain: str = "") -> Number | Named | Postmaster | Asked | Watched:
     """What an address stands for. `RefusedError` (550 5.7.1) for a domain that is not ours."""
     if watch_domain and path.domain == watch_domain:
         return Watched(path.local)

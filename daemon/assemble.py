@@ -165,7 +165,9 @@ class House:
         node = await self.store.run(lambda connection: presence.arrive(connection, self.store.identifiers))
         self.board.set("store", "store", "up")
         if DISPATCH in self.roles:
-            self.dispatcher = Dispatcher(self.store, self.board, node, self._make, now=self._now, look=self._look)
+            self.dispatcher = Dispatcher(
+                self.store, self.board, node, self._make, now=self._now, look=self._look, lists=self._look_for_lists
+            )
         self._housekeeper = Housekeeper(
             self.store,
             self.board,
@@ -191,6 +193,7 @@ class House:
                     background += [
                         group.create_task(self.dispatcher.recorder.run(), name="record"),
                         group.create_task(self._housekeeper.run(), name="housekeeping"),
+                        group.create_task(self._housekeeper.expand(), name="expansion"),
                         group.create_task(Waker(self.store.engine, self._woken, self._tell).run(), name="waker"),
                     ]
                     self.dispatcher.start(group, self.routes())
@@ -312,6 +315,10 @@ class House:
             self._others.clear()
             await asyncio.to_thread(kick, self.store.engine)
             await asyncio.sleep(0.05)
+
+    def _look_for_lists(self) -> None:
+        if self._housekeeper is not None:
+            self._housekeeper.look_for_lists()
 
     def _look(self) -> None:
         if self._housekeeper is not None:

@@ -56,7 +56,7 @@ class Copies:
         """One more recipient; `RefusedError` (550 5.7.1, 550 5.1.1) where it is not taken."""
         if not (self._proofs.trusted or self._proofs.relay):
             raise RefusedError(
-                f"Copies for {path.domain} are taken from relays and trusted networks only, and {self._peer} is neither",
+                f"Copies for {path.domain} come from relays and trusted networks only, and {self._peer} is neither",
                 smtp="550 5.7.1",
             )
         account = await self._door.watched(name)

@@ -23,6 +23,7 @@ from daemon.traffic import Traffic
 from gateway import presence, queries, receipts, routing, slots, verbs
 from gateway.claims import MOST, Claim, reread
 from gateway.draft import Draft
+from gateway.intake import COMPACT
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.settlement import Settle, Settled
@@ -82,14 +83,17 @@ class Dispatcher:
         *,
         now: Callable[[], datetime],
         look: Callable[[], None] = lambda: None,
+        lists: Callable[[], None] = lambda: None,
     ) -> None:
-        """`look` is called when something new waits for its time: another attempt, or a receipt to tell."""
+        """`look` is called when something new waits for its time: another attempt, or a receipt to tell; `lists` when
+        a long list of recipients is about to be taken."""
         self._store = store
         self._board = board
         self._node = node
         self._make = make
         self._now = now
         self._look = look
+        self._lists = lists
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._feeders: dict[str, _Feeder] = {}
         #: When each segment that is with a transport was claimed.
@@ -115,13 +119,13 @@ class Dispatcher:
     def state(self, route: str, state: LinkState, why: str) -> None:
         self._board.set("route", route, state.value, why)
 
-    async def receipt(self, receipt: Receipt) -> None:
+    def receipt(self, receipt: Receipt) -> asyncio.Future[int | None]:
         self.recorder.receipt_comes()
-        found = await self._store.do(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
+        done = self._store.ask(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
         self.traffic.receipts += 1
         if log.isEnabledFor(logging.DEBUG):
-            extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
-            log.debug("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
+            done.add_done_callback(partial(_tell_receipt, receipt))
+        return done
 
     async def incoming(self, incoming: Incoming) -> None:
         now = self._now()
@@ -288,6 +292,8 @@ class Dispatcher:
 
     def _ride(self, drafts: Sequence[Draft]) -> list[tuple[Claim, Callable[[Any], None]]]:
         """Claims that go along with the intake of these: what is free to leave at once leaves after one commit."""
+        if any(len(draft.legs) > COMPACT for draft in drafts):
+            asyncio.get_running_loop().call_later(_MOMENT, self._lists)
         riders: list[tuple[Claim, Callable[[Any], None]]] = []
         for name in {name for draft in drafts for name in draft.ways}:
             feeder = self._feeders.get(name)
@@ -364,6 +370,14 @@ class Dispatcher:
         if settled.due is not None or any(outcome.result == Result.UNKNOWN for outcome in outcomes):
             self._look()
         self.kick(list(settled.ready))
+
+
+def _tell_receipt(receipt: Receipt, done: asyncio.Future[int | None]) -> None:
+    if done.cancelled() or done.exception() is not None:
+        return
+    found = done.result()
+    extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
+    log.debug("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
 
 
 def _why(outcome: Outcome) -> str:

@@ -101,6 +101,12 @@ class Door(Protocol):
     async def forward(self, octets: bytes, mail: Mail, arrival: Arrival, *, stranger: bool) -> Taken:
         """Take a mail for the postmaster; returns when it is committed. `stranger` is whom nothing speaks for."""
 
+    async def returned(self, octets: bytes) -> str | None:
+        """Note what a mail with a null reverse-path reports of an e-mail of ours; the id of its message, or None.
+
+        Returns after the commit; `RefusedError` (451 4.3.0) where it is to come again.
+        """
+
     async def tell_verdict(self, account: int, address: str, words: str, about: str) -> str | None:
         """Mail an account how its mail was judged; the id of what is queued, None where no more is told for now.
 

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete
 
 from daemon.board import Board
+from daemon.summing_up import sum_up
 from filters.durations import Duration
 from gateway import (
     claims,
@@ -30,7 +31,6 @@ from gateway import (
     rerouting,
     retention,
     settlement,
-    summaries,
     unknown,
 )
 from gateway.store import schema
@@ -83,6 +83,7 @@ class Housekeeper:
         self._region = region
         self._now = now
         self._wake = asyncio.Event()
+        self._expand = asyncio.Event()
         self._reported = 0  # how far the last look at what is owed came
         self._reroute = True
 
@@ -94,6 +95,10 @@ class Housekeeper:
     def look(self) -> None:
         """Something new may be due."""
         self._wake.set()
+
+    def look_for_lists(self) -> None:
+        """A long list of recipients was taken, or is about to be."""
+        self._expand.set()
 
     # Heartbeats -------------------------------------------------------------------------------------------------------
 
@@ -156,16 +161,14 @@ class Housekeeper:
         stranded = await self._store.run(lambda connection: self._strand(connection, now))
         again, unknown_due = await self._resend(now)
         expired = await self._store.run(lambda connection: settlement.expire(connection, now))
-        expanded = await self._store.run(lambda connection: expansion.expand_next(connection, self._store.identifiers))
         reported = await self._store.run(lambda connection: self._report(connection, now))
         self._reported = reported.after
         self._say(moved, relieved, stranded, expired)
-        told = await self._tell(now)
-        routes = set(ready) | set(again) | reported.routes | told.routes | set(expanded.routes if expanded else ())
-        routes |= set(relieved)
+        told = await sum_up(self._store, House(self._office(), self._region()), now)
+        routes = set(ready) | set(again) | reported.routes | told.routes | set(relieved)
         if moved.moved or routes:
             self._ready(None if moved.moved else sorted(routes))
-        if expanded or stranded or reported.more or told.more or self._reroute or expired == claims.MOST:
+        if stranded or reported.more or told.more or self._reroute or expired == claims.MOST:
             return 0.0
         dues = [(at - now).total_seconds() for at in (due, unknown_due, told.due) if at is not None]
         if relieved:
@@ -194,16 +197,6 @@ class Housekeeper:
     def _report(self, connection: Connection, now: datetime) -> reports.Made:
         return reports.make(connection, self._store.identifiers, self._office(), now, after=self._reported)
 
-    async def _tell(self, now: datetime) -> summaries.Released:
-        """Say what waited for a better moment: the end of quiet hours, of a storm, room under a cap."""
-        now_due, due = await self._store.read(lambda connection: summaries.is_due(connection, now))
-        if not now_due:
-            return summaries.Released(due=due)
-        house = House(self._office(), self._region())
-        return await self._store.run(
-            lambda connection: summaries.release(connection, self._store.identifiers, house, now)
-        )
-
     async def _resend(self, now: datetime) -> tuple[frozenset[str], datetime | None]:
         resend = [route.name for route in self._office().routes if route.on_unknown == "resend"]
         _, ready, due = await self._store.run(lambda connection: unknown.resend(connection, now, resend))
@@ -219,6 +212,21 @@ class Housekeeper:
         ):
             if count:
                 log.warning(text, count, extra={"action": action, "count": count})
+
+    async def expand(self) -> None:
+        """Put long lists of recipients into the queue, a chunk at a time, until cancelled."""
+
+        def next_chunk(connection: Connection) -> expansion.Expanded | None:
+            return expansion.expand_next(connection, self._store.identifiers)
+
+        while True:
+            with contextlib.suppress(StoreError):
+                while (expanded := await self._store.run(next_chunk)) is not None:
+                    self._ready(sorted(expanded.routes))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._expand.wait()
+            self._expand.clear()
 
     async def sweep(self) -> None:
         """Take away what is too old, until cancelled."""
@@ -274,8 +282,10 @@ class Housekeeper:
     async def _forget_notices(self) -> None:
         now = self._now()
         before = self._keep().before(now)
-        while await self._store.run(functools.partial(retention.forget, before=before, now=now)):
-            await asyncio.sleep(0.05)
+        more = True
+        while more:
+            more = await self._store.run(functools.partial(retention.forget, before=before, now=now))
+            await asyncio.sleep(0.05)  # the line goes on
 
     def _forget_keys(self, connection: Connection) -> None:
         connection.execute(delete(schema.seen).where(schema.seen.c.created < self._now() - _KEYS))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import time
@@ -16,7 +17,9 @@ from typing import Any
 from daemon.door import MailRequest, Sender, Taken
 from daemon.postmaster import Postmaster
 from filters.mail import Mail
-from gateway import accounts, draft, optouts, quote, special, verbs, verdicts
+from filters.returned import Returned
+from filters.returned import read as read_returned
+from gateway import accounts, draft, optouts, quote, returned_mail, special, verbs, verdicts
 from gateway.credit import NotEnoughError
 from gateway.dsn import Asked, Wish, wishes
 from gateway.failure import RefusedError
@@ -33,6 +36,10 @@ log = logging.getLogger(__name__)
 #: How long what is known of a sender is believed, in seconds; the transaction that takes his mail asks again.
 _MEMORY = 1.0
 _MOST_REMEMBERED = 10_000
+#: Reports of mail servers up to this size are read at once, in octets.
+_SHORT = 32 * 1024
+#: How long a report is kept waiting that comes before the answer it belongs to is recorded, in seconds.
+_TOO_EARLY = (0.1, 0.3, 1.0)
 
 
 class MailDoor:
@@ -125,6 +132,29 @@ class MailDoor:
     async def forward(self, octets: bytes, mail: Mail, arrival: Arrival, *, stranger: bool) -> Taken:
         """Take a mail for the postmaster; returns after the commit."""
         return await self._postmaster.forward(octets, mail, arrival, stranger=stranger)
+
+    async def returned(self, octets: bytes) -> str | None:
+        """Note what a mail with a null reverse-path reports of an e-mail of ours; the id of its message, or None."""
+        # A large one is read beside the loop, as the listener does.
+        short = len(octets) <= _SHORT
+        report = read_returned(octets) if short else await asyncio.to_thread(read_returned, octets)
+        if report is None or not report.names:
+            return None
+        told = await self._settle_returned(report)
+        if told is None:
+            return None
+        extra = {"action": "mail_returned", "message_id": str(told.message), "state": told.state or ""}
+        log.info("a report on a mail of ours: %s", told.action, extra=extra)
+        return str(told.message)
+
+    async def _settle_returned(self, report: Returned) -> returned_mail.Told | None:
+        """A report may overtake the answer to its mail by a moment; mail servers come again only after minutes."""
+        for wait in _TOO_EARLY:
+            try:
+                return await self._store.run(lambda connection: returned_mail.settle(connection, report, self._now()))
+            except RefusedError:
+                await asyncio.sleep(wait)
+        return await self._store.run(lambda connection: returned_mail.settle(connection, report, self._now()))
 
     async def tell_verdict(self, account: int, address: str, words: str, about: str) -> str | None:
         """Mail an account how its mail was judged; None where it was told often enough, or cannot be."""

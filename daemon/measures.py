@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from gateway.draft import Draft
 from gateway.intake import Taken
 from gateway.message import Claimed
 from gateway.receipts import Receive
-from gateway.settlement import Settle
+from gateway.settlement import Settle, Settled
 from gateway.store import schema
 from gateway.store.errors import StoreError
 from gateway.store.sets import Member
@@ -68,6 +68,12 @@ class Measures:
         #: The route of each segment that is with a transport.
         self._routes: dict[int, str] = {}
         self._claimed: dict[int, datetime] = {}
+        self._count: Mapping[str, Callable[[Any, Any], None]] = {
+            verbs.SUBMIT: self._taken,
+            verbs.CLAIM: self._claim,
+            verbs.SETTLE: self._settle,
+            verbs.RECEIVE: self._receive,
+        }
 
     # Requests ---------------------------------------------------------------------------------------------------------
 
@@ -79,29 +85,23 @@ class Measures:
     # Sets -------------------------------------------------------------------------------------------------------------
 
     def committed(self, members: Sequence[Member], results: Sequence[Any], seconds: float) -> None:
-        """A set of the store's was committed, or could not be."""
+        """A set of the store's was committed, or could not be. Called for every set: nothing here may be slow."""
         self.commits.add(seconds)
-        for verb, size in Counter(member.verb for member in members).items():
-            self.sets[verb].add(size)
+        sizes: dict[str, int] = {}
         for member, result in zip(members, results, strict=True):
-            if isinstance(result, StoreError):
+            verb = member.verb
+            sizes[verb] = sizes.get(verb, 0) + 1
+            if not isinstance(result, BaseException):
+                if verb in self._count:
+                    self._count[verb](member.argument, result)
+            elif isinstance(result, StoreError):
                 self.failed += 1
-            elif not isinstance(result, BaseException):
-                self._done(member.verb, member.argument, result)
-
-    def _done(self, verb: str, argument: Any, result: Any) -> None:
-        if verb == verbs.SUBMIT:
-            self._taken(argument, result)
-        elif verb == verbs.CLAIM:
-            self._claim(argument, result)
-        elif verb == verbs.SETTLE:
-            self._settle(argument)
-        elif verb == verbs.RECEIVE:
-            self._receive(argument)
+        for verb, size in sizes.items():
+            self.sets[verb].add(size)
 
     def _taken(self, draft: Draft, taken: Taken) -> None:
         if not taken.seen:
-            self.messages[draft.request.origin.value] += 1
+            self.messages[draft.request.origin] += 1
 
     def _claim(self, claim: Claim, claimed: Sequence[Claimed]) -> None:
         for segment in claimed:
@@ -109,15 +109,16 @@ class Measures:
             if segment.n == 1 and not segment.attempts and len(self._claimed) < _LOOKED_UP:
                 self._claimed[segment.message] = claim.now
 
-    def _settle(self, settle: Settle) -> None:
+    def _settle(self, settle: Settle, _: Settled) -> None:
+        counts: Counter[tuple[str, str]] = self.outcomes
         for outcome in settle.outcomes:
             route = self._routes.pop(outcome.segment, "")  # none: it was counted before, as unknown
-            self.outcomes[route, outcome.result.value] += 1
+            counts[route, outcome.result] += 1
             if outcome.written is not None and outcome.answered is not None:
                 self.answered[route].add((outcome.answered - outcome.written).total_seconds())
 
-    def _receive(self, receive: Receive) -> None:
-        self.receipts[receive.receipt.route, receive.receipt.state.value] += 1
+    def _receive(self, receive: Receive, _: Any) -> None:
+        self.receipts[receive.receipt.route, receive.receipt.state] += 1
 
     def in_flight(self) -> Counter[str]:
         """How many segments of each route are with its transport, or their outcome is not recorded yet."""

@@ -25,6 +25,7 @@ from gateway.forwarding import Arrival, check_hops
 log = logging.getLogger(__name__)
 
 TRY_AGAIN = "451 4.3.0 Something is wrong here, and it is not your mail: please try again later"
+NOTED = "250 2.0.0 Taken: it tells what became of a mail from here"
 IGNORED = "250 2.0.0 Taken, and ignored: nothing answers automatic mail"
 
 
@@ -131,7 +132,7 @@ class Reception:
         watched = [isinstance(one.what, addresses.Watched) for one in self._wanted]
         forwarded = await self._forward(octets, read.mail) if any(posted) else ""
         apart = all(map(bool.__or__, posted, watched))
-        others = [""] * len(posted) if apart else await self._decide(read)
+        others = [""] * len(posted) if apart else await self._decide(octets, read)
         replies = [
             forwarded if post else copied[str(one.path)] if watch else other
             for one, post, watch, other in zip(self._wanted, posted, watched, others, strict=True)
@@ -147,10 +148,13 @@ class Reception:
         self._log("a mail for the postmaster was taken", "postmaster_mail_taken", message_id=taken.id)
         return f"250 2.0.0 queued as {taken.id}"
 
-    async def _decide(self, read: letter.Letter) -> list[str]:
+    async def _decide(self, octets: bytes, read: letter.Letter) -> list[str]:
         """A reply for every recipient; those for the postmaster are empty."""
         try:
             check_hops(read.mail)
+            report = not self._from and read.mail.type == "multipart/report"
+            if report and await self._house.door.returned(octets) is not None:
+                return [NOTED] * len(self._wanted)
             decided = judge(self._from, self._proofs, read.mail)
             if isinstance(decided, Ignored):
                 self._log("a mail was ignored", "mail_ignored", why=decided.why)

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: How long answers gather, in seconds.
 GATHER = 0.02
+#: So many are recorded at once: what a crash makes unknown has a bound.
+ENOUGH = 10
 #: Waits after a failed commit, in seconds: the first, the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 
@@ -71,7 +73,7 @@ class Recorder:
         """One more to record."""
         self._told.append((outcome, claimed))
         self._some.set()
-        if len(self._told) >= MOST or outcome.result != Result.ACCEPTED:
+        if len(self._told) >= ENOUGH or outcome.result != Result.ACCEPTED:
             self._hurry.set()
 
     def receipt_comes(self) -> None:
@@ -83,7 +85,7 @@ class Recorder:
         told, self._told = self._told[:MOST], self._told[MOST:]
         if not self._told:
             self._some.clear()
-        if not self._flushing and len(self._told) < MOST:
+        if not self._flushing and len(self._told) < ENOUGH:
             self._hurry.clear()
         self._in_hand += len(told)
         return told

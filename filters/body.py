@@ -184,23 +184,34 @@ def _forwarded(inner: Message, forwards: int) -> Body:
 
 def _report(parts: list[Message]) -> str:
     """What the delivery or disposition notifications among the parts say."""
+    said = reported(parts)
+    return delivery_status.summary(said, _subject_of_returned(parts)) if said else ""
+
+
+def reported(parts: list[Message]) -> str:
+    """The fields of the delivery or disposition notifications among the parts, as they are written."""
     said = []
     for part in parts:
         payload = part.get_payload()
         if part.get_content_type() in _REPORTS:
             inner = payload if isinstance(payload, list) else [part]
             said += [_plain(one) for one in inner if isinstance(one, Message)]
-    return delivery_status.summary("\n\n".join(said), _subject_of_returned(parts)) if said else ""
+    return "\n\n".join(said)
 
 
 def _subject_of_returned(parts: list[Message]) -> str:
     """The subject of the mail that is reported on, where it came back or its header did."""
+    return field_of_returned(parts, "subject")
+
+
+def field_of_returned(parts: list[Message], name: str) -> str:
+    """A field of the mail that is reported on, where it came back or its header did."""
     inner = _inner(parts)
     if inner is not None:
-        return charsets.one_line(charsets.decode_words(str(inner.get("subject", ""))))
+        return charsets.one_line(charsets.decode_words(str(inner.get(name, ""))))
     for part in parts:
         if part.get_content_type() in _HEADERS:
-            found = re.search(r"(?im)^subject:((?:.*)(?:\n[ \t].*){0,20})", _plain(part))
+            found = re.search(rf"(?im)^{name}:((?:.*)(?:\n[ \t].*){{0,20}})", _plain(part))
             return charsets.one_line(charsets.decode_words(found[1])) if found else ""
     return ""
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from filters import charsets
 
 #: How many recipients are named, and how much of what a server said is repeated (characters).
 _NAMED, _SAID = 5, 200
+#: How many recipients are read for machines, and how much of what a server said is kept of each.
+_READ, _TOLD = 1000, 500
+_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 #: How many lines of a report are read.
 _LINES = 5000
 
@@ -47,6 +51,36 @@ def summary(report: str, subject: str = "") -> str:
     if subject:
         said[0] += f" (mail: {subject})"
     return "\n".join(said)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """What is said of one recipient (RFC 3464 section 2.3): `action` in lower case, `status` as in RFC 3463.
+
+    `original` is the address as the sender wrote it, empty where that is not told; `why` what a server said.
+    """
+
+    action: str
+    status: str
+    original: str
+    why: str
+
+
+def recipients(report: str) -> tuple[str, tuple[Recipient, ...]]:
+    """The Original-Envelope-Id of a delivery notification, or empty, and what it says of each recipient."""
+    envelope = ""
+    found: list[Recipient] = []
+    for block in _blocks(report):
+        envelope = envelope or block.get("original-envelope-id", "")
+        action = block.get("action", "").lower().partition("(")[0].strip()
+        if action not in _ACTIONS or len(found) >= _READ:
+            continue
+        status = _STATUS.search(block.get("status", ""))
+        original = _typed(block.get("original-recipient", "")).strip("<>")
+        why = _typed(block.get("diagnostic-code", ""))
+        why = charsets.one_line(charsets.decode_words(why))[:_TOLD]
+        found.append(Recipient(action, status[0] if status else "", original, why))
+    return envelope, tuple(found)
 
 
 def _blocks(report: str) -> list[dict[str, str]]:

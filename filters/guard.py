@@ -1,9 +1,9 @@
 """What stands between a stranger's octets and the parser: a thin copy of the mail, bounded in every direction.
 
 Parsers of mail are recursive, quadratic in places, and keep attachments several times over. So each mail is first read
-once, from left to right, by code that does nothing clever. What follows sees a thin copy: the MIME skeleton and the
-subjects, cut to size. A body that may hold words is set aside, and only its number stands in the copy; any other body
-is left out.
+once, from left to right, by code that does nothing clever. What follows sees a thin copy: the MIME skeleton, the
+subjects and the Message-IDs, cut to size. A body that may hold words is set aside, and only its number stands in the
+copy; any other body is left out.
 """
 
 from __future__ import annotations
@@ -144,9 +144,10 @@ class _Copy:
         return self._text(body)  # no part begins: what there is, is text to a parser
 
     def _fields(self, fields: tuple[Field, ...], described: Message, *, whole: bool) -> None:
-        subject = next((item.value for item in fields if item.name == "subject"), None) if whole else None
-        if subject is not None:
-            self.out.append(f"subject:{subject[:MIME_FIELD]}\n".encode("ascii", "surrogateescape"))
+        for name in ("subject", "message-id") if whole else ():  # by which a mail within a mail is known
+            value = next((item.value for item in fields if item.name == name), None)
+            if value is not None:
+                self.out.append(f"{name}:{value[:MIME_FIELD]}\n".encode("ascii", "surrogateescape"))
         for name, value in described.raw_items():
             self.out.append(f"{name}: {value}\n".encode("ascii", "surrogateescape"))
         self.out.append(b"\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from filters import authentication_results, domains, excerpt
 from filters.authentication_results import AuthenticationResults
@@ -14,6 +14,9 @@ from filters.excerpt import Excerpt
 from filters.folding import fold
 from filters.mail import Mail
 from filters.verdict import Json
+
+if TYPE_CHECKING:
+    from filters.sieve.message import Message  # scripts look at a sight in turn
 
 #: How much of one value is looked at (characters), and shown in a trace; how many of several are shown.
 LOOKED_AT, SHOWN, MANY = 256 * 1024, 200, 10
@@ -92,6 +95,13 @@ class Sight:
         """What a trace says a field holds: its value, a list of several, None where there is none."""
         values = [show(value) for value in self.look(field).values[:MANY]]
         return values[0] if len(values) == 1 else (values or None)
+
+    @cached_property
+    def message(self) -> Message:
+        """The mail as Sieve looks at it."""
+        from filters.sieve.message import Message
+
+        return Message(self.octets, size=self.mail.size) if self.octets else Message.of(self.mail)
 
     @cached_property
     def names(self) -> frozenset[str]:

@@ -149,6 +149,7 @@ def remove(connection: Connection, name: str) -> None:
         (schema.receipt, schema.receipt.c.segment_id, segments),
         (schema.event, schema.event.c.message_id, messages),
         (schema.owed, schema.owed.c.message_id, messages),
+        (schema.attachment, schema.attachment.c.message_id, messages),
         (schema.delivery, schema.delivery.c.message_id, messages),
     ):
         connection.execute(delete(table).where(column.in_(of)))

@@ -22,6 +22,7 @@ from gateway import addressing, credit, names, numbers
 from gateway import quote as quoting
 from gateway.accounts import Account
 from gateway.addressing import Wanted
+from gateway.attachments import Attachment
 from gateway.draft import Request
 from gateway.dsn import Asked
 from gateway.intake import KeyUsedError
@@ -51,6 +52,7 @@ class Said:
     automatic: bool = False
     report_to: str | None = None
     dsn: Asked | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 def quote(
@@ -81,6 +83,7 @@ def quote(
         automatic=said.automatic,
         report_to=said.report_to,
         dsn=said.dsn,
+        attachments=said.attachments,
     )
     found = quoting.quote(
         request, routes=routes, now=now, max_parts=account.max_parts, transliterate=account.transliterate

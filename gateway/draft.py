@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway import routing, text
+from gateway.attachments import Attachment
 from gateway.dsn import Asked
 from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
@@ -58,6 +59,7 @@ class Request:
     `key` is the request's identity within the account (invariant I3), at most 64 octets, None for none; `content` the
     SHA-256 of what it may only be used for (idempotency keys), None where a copy adds its new recipients instead.
     `left_out` are members of lists who get nothing, for the timeline and the report to name.
+    `attachments` go along with its e-mails; whoever gets it otherwise gets the text alone.
     `flash` asks handsets to show it at once and keep nothing (message class 0, 3GPP TS 23.038 clause 4).
     """
 
@@ -76,6 +78,7 @@ class Request:
     automatic: bool = False
     report_to: str | None = None
     dsn: Asked | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,12 @@ def prepare(
         legs[identity] = Leg(recipient, route.name, route.units(recipient.address))
     if not legs:
         raise RefusedError("there is no recipient", smtp="554 5.5.1")
+    if request.attachments and all(way.cut.concat != text.LETTER for way in ways.values()):
+        raise RefusedError(
+            f"{request.attachments[0].name} cannot go along: attachments go with e-mails over an smtp route, and none "
+            "of the recipients gets one",
+            smtp="550 5.6.1",
+        )
     return Draft(request, now, tuple(legs.values()), ways)
 
 

@@ -52,7 +52,7 @@ def _erase(connection: Connection, messages: list[int]) -> None:
     segments = select(schema.ever.c.id).where(schema.ever.c.message_id.in_(messages))
     for table, column in ((schema.attempt, schema.attempt.c.segment_id), (schema.receipt, schema.receipt.c.segment_id)):
         connection.execute(delete(table).where(column.in_(segments)))
-    for owned in (schema.event, schema.owed, schema.delivery, schema.segment, schema.past):
+    for owned in (schema.event, schema.owed, schema.attachment, schema.delivery, schema.segment, schema.past):
         connection.execute(delete(owned).where(owned.c.message_id.in_(messages)))
     connection.execute(delete(_message).where(_message.c.id.in_(messages)))
 

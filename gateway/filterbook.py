@@ -219,7 +219,9 @@ def settings(connection: Connection, account: int) -> Settings:
     return Settings() if row is None else Settings(row.new_mail, row.quiet)
 
 
-def configure(connection: Connection, account: int, *, new_mail: bool | None = None, quiet: str | None = None) -> None:
+def configure(
+    connection: Connection, account: int, *, now: datetime, new_mail: bool | None = None, quiet: str | None = None
+) -> None:
     """Change what is given; empty hours are none. `RefusedError` for what are no hours."""
     values: dict[str, Any] = {}
     if new_mail is not None:
@@ -232,7 +234,19 @@ def configure(connection: Connection, account: int, *, new_mail: bool | None = N
     _lock(connection, account)
     if values:
         connection.execute(update(_notifying).where(_notifying.c.account_id == account).values(values))
+    if quiet is not None:
+        look_again(connection, account, now)
     _changed(connection, account)
+
+
+def look_again(connection: Connection, account: int, now: datetime) -> None:
+    """Caps or quiet hours have changed: what waits for them is looked at now, not when they would have ended."""
+    _lock(connection, account)
+    notice = schema.notice
+    waits = schema.WAITING & (notice.c.account_id == account) & (notice.c.state != "gathered")
+    connection.execute(update(notice).where(waits).values(due=now))
+    some = (_notifying.c.account_id == account) & _notifying.c.due.is_not(None)
+    connection.execute(update(_notifying).where(some).values(due=now))
 
 
 def _lock(connection: Connection, account: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, insert, select, tuple_, update
 
-from gateway import credit, reports
+from gateway import attachments, credit, reports
 from gateway.draft import Draft, Leg, Recipient
 from gateway.dsn import DELAY_AFTER, Asked, Condition
 from gateway.failure import RefusedError
@@ -104,6 +104,7 @@ class Rows:
     chunk: list[dict[str, Any]] = field(default_factory=list)
     more: list[dict[str, Any]] = field(default_factory=list)
     owed: list[dict[str, Any]] = field(default_factory=list)
+    attachment: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, connection: Connection) -> None:
         """Insert everything, table after table."""
@@ -116,6 +117,8 @@ class Rows:
         _ADD_SEGMENTS.write(connection, self.segment)
         if self.more:
             connection.execute(_MORE, self.more)
+        if self.attachment:
+            connection.execute(insert(schema.attachment), self.attachment)
         reports.expect(connection, self.owed)
 
 
@@ -321,6 +324,7 @@ class Filler:
                 "recipients": recipients,
             }
         )
+        self.rows.attachment += attachments.rows(message, request.attachments)
         if request.key is not None:
             self.add_key(message, request.key, request.content)
 

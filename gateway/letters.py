@@ -7,29 +7,26 @@ is made of the same rows is the same, Message-ID included, so a mail that has to
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from email import charset
-from email.header import Header
-from email.mime.text import MIMEText
 from email.utils import format_datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
 from filters.mail import OUR_MARK
+from gateway import attachments, header, mime, postmark
+from gateway.lines import one_line
 from gateway.message import Channel, Claimed, Origin
 from gateway.routing import Route
 from gateway.store import schema
 
 log = logging.getLogger(__name__)
 
-#: Text that any server carries and a person can read in the raw (RFC 2045 section 6.7).
-_READABLE = charset.Charset("utf-8")
-_READABLE.body_encoding = charset.QP
 #: What somebody wrote himself; the rest is made by machine (RFC 3834 section 5).
 _BY_HAND = frozenset({Origin.MAIL, Origin.CONSOLE, Origin.API, Origin.CLI})
-#: The longest subject, in characters.
+#: The longest subject and the longest name, in characters.
 _LONGEST = 500
 
 _message, _delivery, _address = schema.message, schema.delivery, schema.address
@@ -47,7 +44,10 @@ _DELIVERIES = select(_delivery.c.message_id, _delivery.c.address, _delivery.c.id
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a letter says, from the message's row; `reply_to` is the account's first address, None where it has none."""
+    """What a letter says, from the message's row; `reply_to` is the account's first address, None where it has none.
+
+    `parts` are its attachments, as `gateway.attachments` made them.
+    """
 
     id: int
     origin: Origin
@@ -56,15 +56,17 @@ class Message:
     text: str
     automatic: bool
     reply_to: str | None
+    parts: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """To whom: the addr-spec, and what he is called, empty where that is not known."""
+    """To whom: the addr-spec, and what he is called, empty where that is not known; `mark` is `gateway.postmark`'s."""
 
     id: int
     address: str
     name: str
+    mark: str = ""
 
 
 def fill(connection: Connection, claimed: list[Claimed], route: Route | None) -> list[Claimed]:
@@ -76,9 +78,12 @@ def fill(connection: Connection, claimed: list[Claimed], route: Route | None) ->
     if route is None or not blank:
         return claimed
     wanted = {"messages": sorted({one.message for one in blank}), "addresses": sorted({one.to for one in blank})}
-    messages = {row.id: _read(row) for row in connection.execute(_MESSAGES, {"messages": wanted["messages"]})}
+    messages = _messages(connection, wanted)
+    key = postmark.key(connection)
     deliveries = {
-        (row.message_id, row.address): Delivery(row.id, row.address, row.name)
+        (row.message_id, row.address): Delivery(
+            row.id, row.address, row.name, postmark.mark(key, row.message_id, row.id)
+        )
         for row in connection.execute(_DELIVERIES, wanted)
     }
     filled = []
@@ -95,6 +100,13 @@ def fill(connection: Connection, claimed: list[Claimed], route: Route | None) ->
     return filled
 
 
+def _messages(connection: Connection, wanted: Mapping[str, Any]) -> dict[int, Message]:
+    found = {row.id: _read(row) for row in connection.execute(_MESSAGES, {"messages": wanted["messages"]})}
+    for message, parts in attachments.parts(connection, found).items():
+        found[message] = replace(found[message], parts=parts)
+    return found
+
+
 def _read(row: Any) -> Message:
     return Message(
         row.id, Origin(row.origin), row.at or row.created, row.subject, row.text, row.automatic, row.reply_to
@@ -102,44 +114,27 @@ def _read(row: Any) -> Message:
 
 
 def letter(message: Message, delivery: Delivery, route: Route) -> bytes:
-    """The payload of an e-mail segment (`gateway.transports.smtp`): a Return-Path line, then the mail (RFC 5322)."""
-    mail = MIMEText(message.text.replace("\r\n", "\n").replace("\r", "\n"), "plain", _READABLE)  # type: ignore[arg-type]
-    mail["From"] = _line(route.sender)
-    mail["To"] = _mailbox(delivery)
-    if message.reply_to is not None:
-        mail["Reply-To"] = _line(message.reply_to)
-    mail["Subject"] = _words(_line(message.subject) or _line(message.text.strip().partition("\n")[0]))
-    mail["Date"] = format_datetime(message.sent)
-    domain = route.sender.rpartition("@")[2] or "localhost"
-    mail["Message-ID"] = f"<{message.id}.{delivery.id}@{_line(domain)}>"
+    """The payload of an e-mail segment (`gateway.transports.smtp`): a Return-Path line, then the mail (RFC 5322).
+
+    It is of ASCII, but for a recipient whose address is not: then its header is that of RFC 6532.
+    """
+    sender = one_line(route.sender, _LONGEST)
+    subject = one_line(message.subject, _LONGEST) or one_line(message.text.strip().partition("\n")[0], _LONGEST)
+    mark = delivery.mark or f"{message.id}.{delivery.id}"
+    # An address beyond ASCII may stand only where the recipient's does, too: no server would carry it else.
+    answers = message.reply_to or ""
+    if not answers.isascii() and delivery.address.isascii():
+        answers = ""
+    fields = [
+        ("From", sender),
+        ("To", header.mailbox(one_line(delivery.name, _LONGEST), one_line(delivery.address, _LONGEST))),
+        *([("Reply-To", one_line(answers, _LONGEST))] if answers else []),
+        ("Subject", header.words("Subject", subject)),
+        ("Date", format_datetime(message.sent)),
+        ("Message-ID", f"<{mark}@{sender.rpartition('@')[2] or 'localhost'}>"),
+    ]
     if message.automatic or message.origin not in _BY_HAND:
-        mail["Auto-Submitted"] = "auto-generated"
-        mail[OUR_MARK] = message.origin.value
-    octets = mail.as_bytes(policy=mail.policy.clone(linesep="\r\n", max_line_length=900))
-    return f"Return-Path: <{_line(route.sender)}>\r\n".encode() + octets
-
-
-def _mailbox(delivery: Delivery) -> str:
-    """The recipient as To shows him; what he is called only where that is not the address itself."""
-    name, address = _line(delivery.name), _line(delivery.address)
-    if not name or "@" in name:
-        return address
-    shown = _words(name) if not name.isascii() or "=?" in name else _quoted(name)
-    return f"{shown} <{address}>"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _words(text: str) -> str:
-    """A text in a header: as it is, or in encoded words (RFC 2047)."""
-    if text.isascii() and "=?" not in text:
-        return text
-    return Header(text, "utf-8").encode()
-
-
-def _line(text: str) -> str:
-    """A text in one line: nothing in it can end a header and begin another."""
-    words = " ".join(text.encode("utf-8", "replace").decode().split())[:_LONGEST]
-    return "".join(one if one.isprintable() else "?" for one in words)
+        fields += [("Auto-Submitted", "auto-generated"), (OUR_MARK, message.origin.value)]
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    body = mime.body(mime.text(message.text), message.parts)
+    return f"Return-Path: <{sender}>\r\n{head}MIME-Version: 1.0\r\n".encode() + body

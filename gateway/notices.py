@@ -27,6 +27,7 @@ from gateway.accounts import Account
 from gateway.circumstances import Circumstances
 from gateway.duplicates import Memory, Seen
 from gateway.pacing import Pace, Ruling, State
+from gateway.packing import pack, storable
 from gateway.rulebook import Book
 from gateway.standing import Desk
 from gateway.store import schema
@@ -205,16 +206,16 @@ def record_many(
     desks = standing.load(connection, (one.account for one in asked))
     known = _known(connection, [one for one in asked if one.found])
     remembered = _remembered(connection, asked, members)
-    answers: list[list[_Made] | ChangedError] = []
+    answers: list[list[Made] | ChangedError] = []
     for member in members:
         if not member.insist and any(_stale(one, desks, remembered) for one in member.judged):
             answers.append(ChangedError())
             continue
         remembered.update((one.account, memory.key) for one in member.judged for memory in one.remember)
-        made = [_Made(one) for one in member.judged]
+        made = [Made(one) for one in member.judged]
         for each in made:
             if each.judged.found and each.judged.account in desks:
-                _decide(connection, each, desks[each.judged.account], known, member.house, member.now)
+                decide(connection, each, desks[each.judged.account], known, member.house, member.now)
         answers.append(made)
     done = [
         (each, member)
@@ -244,7 +245,7 @@ def _stale(judged: Judged, desks: Mapping[int, Desk], remembered: set[tuple[int,
 
 def _store(
     connection: Connection,
-    done: Sequence[tuple[_Made, Member]],
+    done: Sequence[tuple[Made, Member]],
     desks: dict[int, Desk],
     identifiers: Identifiers,
 ) -> None:
@@ -259,7 +260,7 @@ def _store(
 
 
 @dataclass(slots=True)
-class _New:
+class New:
     """A notice in the making; `says` is its place among the mail's tellings where it is said at once."""
 
     found: Found
@@ -268,11 +269,11 @@ class _New:
 
 
 @dataclass(slots=True)
-class _Made:
+class Made:
     """What one mail makes."""
 
     judged: Judged
-    new: list[_New] = field(default_factory=list)
+    new: list[New] = field(default_factory=list)
 
     @property
     def tellings(self) -> list[Telling]:
@@ -297,9 +298,9 @@ def _known(connection: Connection, judged: Iterable[Judged]) -> set[tuple[int, b
     return {(row.account_id, row.mail, row.filter_id) for row in connection.execute(_KNOWN, {"keys": keys})}
 
 
-def _decide(
+def decide(
     connection: Connection,
-    made: _Made,
+    made: Made,
     desk: Desk,
     known: set[tuple[int, bytes, int]],
     house: House,
@@ -313,16 +314,16 @@ def _decide(
         for each in one.found
         if (one.account, one.mail, each.pace.filter) not in known and not (each.pace.filter == NEW_MAIL and told)
     ]
-    standing.know_limited(connection, desk, [each.pace for each in found])
+    desk.know_limited(each.pace for each in found)
     coming = pacing.Coming(desk.standing, desk.limits, now)
-    first: dict[Decided, _New] = {}
+    first: dict[Decided, New] = {}
     for each in found:
         words = each.verdict.actions
         said = first.get(words[0])
         if said is not None and all(word in first for word in words):
-            made.new.append(_New(each, said.ruling, said.says))  # it only says again what another says
+            made.new.append(New(each, said.ruling, said.says))  # it only says again what another says
             continue
-        new = _New(each, coming.rule(each.pace))
+        new = New(each, coming.rule(each.pace))
         made.new.append(new)
         if new.ruling.state is State.DROPPED:
             continue
@@ -349,7 +350,7 @@ def settled(say: Telling, now: datetime) -> Ruling:
 
 
 def _write(
-    connection: Connection, done: Sequence[tuple[_Made, Member]], desks: dict[int, Desk], identifiers: Identifiers
+    connection: Connection, done: Sequence[tuple[Made, Member]], desks: dict[int, Desk], identifiers: Identifiers
 ) -> None:
     """The rows of all new notices."""
     new = [(each.judged, one, member.now) for each, member in done for one in each.new]
@@ -372,7 +373,7 @@ def _write(
     standing.spoke(connection, ((account, [pace], now) for account, pace, now in said.values()))
 
 
-def _row(number: int, judged: Judged, new: _New, now: datetime) -> dict[str, Any]:
+def _row(number: int, judged: Judged, new: New, now: datetime) -> dict[str, Any]:
     verdict, ruling = new.found.verdict, new.ruling
     trace = verdict.document()
     return {
@@ -387,24 +388,6 @@ def _row(number: int, judged: Judged, new: _New, now: datetime) -> dict[str, Any
         "state": ruling.state.value,
         "why": storable(ruling.why),
         "due": ruling.due,
-        "say": _packed(new.found) if ruling.state in pacing.WAITING else "",
+        "say": pack(new.found.pace, verdict.actions) if ruling.state in pacing.WAITING else "",
         "trace": json.dumps({name: trace[name] for name in ("hits", "misses", "notes")}, separators=(",", ":")),
     }
-
-
-def storable(text: str) -> str:
-    """A text in characters every database keeps: no NUL, no surrogate that stands alone."""
-    return text.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _packed(found: Found) -> str:
-    """What a notice that waits wants to say, and how often its filter may."""
-    limit, quiet = found.pace.max_per, found.pace.quiet
-    return json.dumps(
-        {
-            "max_per": [limit.count, limit.window.total_seconds(), limit.then] if limit is not None else None,
-            "quiet": [quiet.from_.isoformat(), quiet.to.isoformat(), quiet.then] if quiet is not None else None,
-            "say": [[one.channel, one.to, one.text, one.max_parts, one.subject] for one in found.verdict.actions],
-        },
-        separators=(",", ":"),
-    )

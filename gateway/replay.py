@@ -167,7 +167,10 @@ class _Run:
                 break  # nothing can be said any more: caps of none at all
 
     def _moved(self, one: Waiting, ruling: Ruling | None) -> Waiting:
-        return one if ruling is None else replace(one, state=ruling.state, due=ruling.due)
+        if ruling is None:
+            return one
+        self._lines[one.id] = replace(self._lines[one.id], state=ruling.state)
+        return replace(one, state=ruling.state, due=ruling.due)
 
     def _alone(self, line: _Line, at: datetime) -> None:
         say = telling.by_itself(self._connection, self._around.account, line.words, self._house, at)

@@ -42,6 +42,7 @@ class Told:
     """What is told of one delivery: `status` is that of RFC 3463, `why` one sentence, `code` the operator's own.
 
     `name` is what the sender wrote, where that was not the address. `until` is when a delayed one is given up.
+    `came_back` says that the next server had it first.
     """
 
     delivery: int
@@ -53,6 +54,7 @@ class Told:
     why: str = ""
     code: str = ""
     until: datetime | None = None
+    came_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def _for_people(about: About) -> Iterator[str]:
     ):
         some = [one for one in about.told if one.fate is fate]
         if some:
-            yield from (heading, "", *map(_recipient, some), "", ending, "")
+            yield from (heading, "", *map(_recipient, some), "", _came_back(some) or ending, "")
     others = about.recipients - len(about.told) - len(about.uncertain)
     if about.fate is Fate.FAILED and others > 0:
         yield from (f"The other {others} of its {about.recipients} recipients were sent it.", "")
@@ -149,6 +151,15 @@ def _for_people(about: About) -> Iterator[str]:
         yield from ("It began:", "", "  " + _line(about.text)[:_BEGINNING], "")
     yield from (f"(message {about.id})", "")
     yield "Attached is what is kept of it: " + ("its subject and its text." if _full(about) else "its subject.")
+
+
+def _came_back(some: Sequence[Told]) -> str:
+    """What is said of what a mail server had first; empty where there is none of that."""
+    if not any(one.came_back for one in some):
+        return ""
+    if all(one.came_back for one in some):
+        return "It had been handed over to a mail server first, and came back from there."
+    return "What was set aside has gone back to your credit, but for what a mail server had first and sent back."
 
 
 def _recipient(one: Told) -> str:

@@ -7,6 +7,7 @@ comes before that. Nothing ever answers automatic mail, so such a message is owe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +50,8 @@ _MOVING = or_(
 _NO_SUCH_NUMBER = 0x0B
 #: How many of a list that were left out one report names.
 _MOST_NAMED = 200
+#: What a mail server says of a refusal (RFC 2034, RFC 3463).
+_ENHANCED = re.compile(r"(?<![0-9.])[45]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
 _WAITS = "its turn has not come yet, or the operator cannot be reached"
 
 
@@ -191,6 +194,7 @@ def _about(connection: Connection, row: Any, *, delay: bool) -> About:
     segments = _segments(connection, row.id)
     reasons = _reasons(connection, row.id, segments)
     tries = _last_tries(connection, row.id)
+    bounces = _bounces(connection, row.id, segments)
     told: list[Told] = []
     uncertain: list[str] = []
     statement = select(_delivery).where(_delivery.c.message_id == row.id).order_by(_delivery.c.id)
@@ -207,7 +211,12 @@ def _about(connection: Connection, row: Any, *, delay: bool) -> About:
             uncertain.append(one.name or one.address)
         elif state in RETURNED and not one.told and asked.wants(one.address, Condition.FAILURE):
             why = reasons.get(one.id, state.value)
-            told.append(Told(*to, Fate.FAILED, _status(state, code), why, code))
+            told.append(Told(*to, Fate.FAILED, _status(state, code, why), why, code))
+        elif state is State.UNDELIVERED and one.channel == Channel.EMAIL:
+            # A mail server took it first: its own report came back (gateway.returned_mail).
+            if one.told != Fate.FAILED and asked.wants(one.address, Condition.FAILURE):
+                why = bounces.get(one.id, "it came back")
+                told.append(Told(*to, Fate.FAILED, _status(state, "", why), why, came_back=True))
         elif state in PAID and not one.told and asked.wants(one.address, Condition.SUCCESS):
             # "Message relayed to non-compliant mailer" (RFC 3886 section 3.3.4): nobody tells more by mail.
             told.append(Told(*to, Fate.RELAYED, "2.1.9"))
@@ -271,6 +280,15 @@ def _reasons(connection: Connection, message: int, segments: Mapping[int, Iterab
     return {delivery: why for delivery, (_, why) in found.items()}
 
 
+def _bounces(connection: Connection, message: int, segments: Mapping[int, Iterable[Any]]) -> dict[int, str]:
+    """Why mails came back, by delivery."""
+    event = schema.event
+    deliveries = {part.id: delivery for delivery, parts in segments.items() for part in parts}
+    lines = select(event.c.segment_id, event.c.detail).where(event.c.message_id == message)
+    rows = connection.execute(lines.where(event.c.what == State.UNDELIVERED.value).order_by(event.c.id))
+    return {deliveries[row.segment_id]: row.detail for row in rows if row.segment_id in deliveries}
+
+
 def _last_tries(connection: Connection, message: int) -> dict[int, tuple[str, str]]:
     """Of deliveries that were not reached: what their last attempt came to, and the operator's code for it."""
     attempt, ever = schema.attempt, schema.ever
@@ -284,10 +302,12 @@ def _last_tries(connection: Connection, message: int) -> dict[int, tuple[str, st
     return {row.delivery_id: (row.detail or row.code, row.code) for row in rows}
 
 
-def _status(state: State, code: str) -> str:
-    """RFC 3463: why it failed, as far as one of its codes says so."""
+def _status(state: State, code: str, why: str) -> str:
+    """RFC 3463: why it failed, as far as one of its codes, or what a mail server said, tells it."""
     if state == State.EXPIRED:
         return "5.4.7"
+    if (said := _ENHANCED.search(why)) is not None:
+        return said[0] if said[0].startswith("5") else "5.4.7"
     try:
         return "5.1.1" if int(code, 16) == _NO_SUCH_NUMBER else "5.0.0"
     except ValueError:

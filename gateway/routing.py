@@ -27,6 +27,8 @@ class Route:
     by prefix, longest first. `status` overrides what a command_status means (`{0x45: "transient"}`).
     `numeric_sender` is tried once where the operator refuses `sender`; empty for none.
 
+    `returns` is no configuration: whether mail to its sender comes to our own listener, so that a mail server may be
+    asked to report there what became of what it got (RFC 3461).
     `ailing` is no configuration: why it is rather not taken now (`gateway.health`), empty while it is well.
     """
 
@@ -63,6 +65,7 @@ class Route:
     inactivity: float | None = None
     status: Mapping[int, str] = field(default_factory=dict)
     protocol_id: int = 0
+    returns: bool = False
     ailing: str = field(default="", compare=False)
 
     @property

@@ -59,7 +59,10 @@ _SAVE = (
 
 @dataclass(slots=True)
 class Desk:
-    """One account's notices in hand. `due` is when to look at what waits, `broke` since when credit is missing."""
+    """One account's notices in hand. `due` is when to look at what waits, `broke` since when credit is missing.
+
+    `is_limited` tells whether something of a filter waits that its own limit holds back.
+    """
 
     account: Account
     version: int
@@ -67,7 +70,13 @@ class Desk:
     standing: Standing
     due: datetime | None
     broke: datetime | None
+    is_limited: Callable[[int], bool]
     saved: tuple[Any, ...] = ()
+
+    def know_limited(self, paces: Iterable[Pace]) -> None:
+        """Find out for which of these filters something waits that their own limit holds back."""
+        asked = {pace.filter for pace in paces if pace.max_per is not None} - self.standing.limited
+        self.standing.limited.update(number for number in sorted(asked) if self.is_limited(number))
 
     def look_at(self, at: datetime | None) -> None:
         """Look at what waits no later than this."""
@@ -96,7 +105,11 @@ def _desk(connection: Connection, account: Account, row: Any) -> Desk:
     burst = Burst(row.burst_since, row.burst_last, row.burst_mails) if row.burst_since is not None else None
     capped = connection.execute(_WAITS[State.CAPPED], {"account": account.id}).first() is not None
     standing = Standing(Spoken(_earlier(connection, account.id)), burst, capped, row.broke is not None)
-    desk = Desk(account, row.version, limits, standing, row.due, row.broke)
+
+    def is_limited(number: int) -> bool:
+        return connection.execute(_WAITS_LIMITED, {"account": account.id, "of": number}).first() is not None
+
+    desk = Desk(account, row.version, limits, standing, row.due, row.broke, is_limited)
     desk.saved = desk.state
     return desk
 
@@ -107,13 +120,6 @@ def _earlier(connection: Connection, account: int) -> Callable[[int, int], datet
         return found
 
     return earlier
-
-
-def know_limited(connection: Connection, desk: Desk, paces: Iterable[Pace]) -> None:
-    """Find out for which of these filters something waits that their own limit holds back."""
-    for number in sorted({pace.filter for pace in paces if pace.max_per is not None} - desk.standing.limited):
-        if connection.execute(_WAITS_LIMITED, {"account": desk.account.id, "of": number}).first() is not None:
-            desk.standing.limited.add(number)
 
 
 def save(connection: Connection, desks: Iterable[Desk]) -> None:

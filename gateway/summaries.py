@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from filters.filter import MaxPer, Quiet
 from filters.verdict import Decided
-from gateway import digest, notices, pacing, standing, telling, text, unpaid
+from gateway import digest, notices, pacing, packing, standing, telling, text, unpaid
 from gateway.accounts import Account
 from gateway.draft import Recipient
-from gateway.pacing import Pace, Ruling, State, Waiting
+from gateway.pacing import Ruling, State, Waiting
 from gateway.standing import Desk
 from gateway.store import schema
 from gateway.store.identifiers import Identifiers
@@ -66,13 +63,27 @@ def is_due(connection: Connection, now: datetime) -> tuple[bool, datetime | None
     return due is not None and due <= now, due
 
 
-def release(connection: Connection, identifiers: Identifiers, house: House, now: datetime) -> Released:
-    """Say what can be said now of what waits, of the accounts that are due."""
-    due = connection.execute(_DUE.with_for_update(skip_locked=True), {"now": now}).scalars().all()
+def due_accounts(connection: Connection, now: datetime) -> list[int]:
+    """The accounts whose turn it is, as many as are looked at at once."""
+    return list(connection.execute(_DUE, {"now": now}).scalars())
+
+
+def put_off(connection: Connection, account: int, until: datetime) -> None:
+    """Look at this account's notices later."""
+    connection.execute(update(_notifying).where(_notifying.c.account_id == account).values(due=until))
+
+
+def release(
+    connection: Connection, identifiers: Identifiers, house: House, now: datetime, only: int | None = None
+) -> Released:
+    """Say what can be said now of what waits, of the accounts that are due, or of one of them only."""
+    statement = _DUE if only is None else _DUE.where(_notifying.c.account_id == only)
+    due = connection.execute(statement.with_for_update(skip_locked=True), {"now": now}).scalars().all()
     desks = standing.load(connection, due)
-    work = [_Round(desk) for _, desk in sorted(desks.items())]
+    work = [Round(desk) for _, desk in sorted(desks.items())]
     for one in work:
-        one.decide(connection, house, now)
+        rows = connection.execute(_WAITING, {"account": one.desk.account.id}).all()
+        one.decide(connection, rows, house, now)
     telling.send(connection, [say for one in work for _, say in one.says], identifiers)
     for one in work:
         one.write(connection, identifiers, house, now)
@@ -87,7 +98,7 @@ def release(connection: Connection, identifiers: Identifiers, house: House, now:
 
 
 @dataclass(slots=True)
-class _Round:
+class Round:
     """One account's turn. `says` are notices with what is said of them, one alone or many together."""
 
     desk: Desk
@@ -95,23 +106,22 @@ class _Round:
     says: list[tuple[list[Waiting], Telling]] = field(default_factory=list)
     moved: list[tuple[Waiting, Ruling]] = field(default_factory=list)
 
-    def decide(self, connection: Connection, house: House, now: datetime) -> None:
-        """What is said of what waits, and what of it waits on."""
+    def decide(self, connection: Connection, rows: Sequence[Any], house: House, now: datetime) -> None:
+        """What is said of what waits, and what of it waits on; `rows` are notices, oldest first."""
         desk = self.desk
-        rows = connection.execute(_WAITING, {"account": desk.account.id}).all()
         waiting = [_waiting(row) for row in rows]
         self.rows = {row.id: row for row in rows}
-        standing.know_limited(connection, desk, {one.pace.filter: one.pace for one in waiting}.values())
+        desk.know_limited({one.pace.filter: one.pace for one in waiting}.values())
         done = pacing.release(desk.standing, desk.limits, waiting, now)
         desk.due = done.due
         self.moved = done.moved
         for one in done.alone:
-            words = _words(self.rows[one.id].say)
+            words = packing.words_of(self.rows[one.id].say)
             self.says.append(([one], telling.by_itself(connection, desk.account, words, house, now)))
         if done.together:
-            rows = [self.rows[one.id] for one in done.together]
-            said = {row.id: _words(row.say) for row in rows}
-            self.says.append((done.together, together(connection, desk.account, rows, said, house, now)))
+            some = [self.rows[one.id] for one in done.together]
+            said = {row.id: packing.words_of(row.say) for row in some}
+            self.says.append((done.together, together(connection, desk.account, some, said, house, now)))
 
     def write(self, connection: Connection, identifiers: Identifiers, house: House, now: datetime) -> None:
         """What became of all that waited."""
@@ -198,7 +208,7 @@ def _change(one: Waiting, ruling: Ruling) -> dict[str, Any]:
         "ours": one.id,
         "now_is": ruling.state.value,
         "look": ruling.due,
-        "because": notices.storable(ruling.why),
+        "because": packing.storable(ruling.why),
     }
 
 
@@ -206,22 +216,4 @@ def _change(one: Waiting, ruling: Ruling) -> dict[str, Any]:
 
 
 def _waiting(row: Any) -> Waiting:
-    return Waiting(row.id, row.mail, _pace(row.filter_id, row.say), State(row.state), row.at, row.due)
-
-
-def _pace(number: int, packed: str) -> Pace:
-    said = json.loads(packed)
-    return _paced(number, *(tuple(said[name]) if said[name] else None for name in ("max_per", "quiet")))
-
-
-@lru_cache(maxsize=10_000)
-def _paced(number: int, limit: tuple[Any, ...] | None, quiet: tuple[Any, ...] | None) -> Pace:
-    return Pace(
-        number,
-        MaxPer(limit[0], timedelta(seconds=limit[1]), limit[2]) if limit is not None else None,
-        Quiet(time.fromisoformat(quiet[0]), time.fromisoformat(quiet[1]), quiet[2]) if quiet is not None else None,
-    )
-
-
-def _words(packed: str) -> list[Decided]:
-    return [Decided(*word) for word in json.loads(packed)["say"]]
+    return Waiting(row.id, row.mail, packing.pace_of(row.filter_id, row.say), State(row.state), row.at, row.due)

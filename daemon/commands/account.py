@@ -97,7 +97,7 @@ def _tell(connection: Connection, account: int, notify_new_mail: str | None, qui
     """How it is told of its mails."""
     if notify_new_mail is not None or quiet is not None:
         new_mail = None if notify_new_mail is None else notify_new_mail == "on"
-        filterbook.configure(connection, account, new_mail=new_mail, quiet=quiet)
+        filterbook.configure(connection, account, now=utc_now(), new_mail=new_mail, quiet=quiet)
 
 
 @app.command(name="set")
@@ -138,6 +138,8 @@ def set_(
             accounts.change(
                 connection, name, now=utc_now(), addresses=email, plan=plan, password=password, settings=given
             )
+            if cap_hour is not None or cap_day is not None:
+                filterbook.look_again(connection, accounts.find(connection, name).id, utc_now())
             if telling:
                 _tell(connection, accounts.find(connection, name).id, notify_new_mail, quiet)
 

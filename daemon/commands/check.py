@@ -78,6 +78,9 @@ def judge_listening(config: Configuration) -> Iterator[Finding]:
         else:
             if warning:
                 yield Finding(NOTE, "listen.tls_certificate", warning)
+    if listen.watch_domain is not None and not (listen.relays or listen.trusted_networks):
+        text = "no copy is taken from anywhere: name your mail servers in relays"
+        yield Finding(NOTE, "listen.watch_domain", text)
     if listen.relays and not listen.authserv_id:
         yield Finding(
             NOTE, "listen.relays", "without authserv_id, no mail that comes through a relay proves its sender"

@@ -15,7 +15,7 @@ from daemon.commands import new_app, output
 from daemon.commands.opening import configuration, store_of, utc_now, wake_daemons
 from daemon.commands.trial import read_text
 from filters import durations
-from gateway import accounts, compose, health, instants, quote
+from gateway import accounts, attachments, compose, health, instants, quote
 from gateway.accounts import Account
 from gateway.addressing import Wanted
 from gateway.compose import Said
@@ -24,6 +24,7 @@ from gateway.intake import Taken, submit_many
 from gateway.message import Origin
 from gateway.quote import Quote
 from gateway.store.store import Store
+from gateway.text import LETTER
 
 app = new_app()
 
@@ -46,7 +47,9 @@ def send(
     lists: Annotated[Many, typer.Option("--list", metavar="L", help="A list of the account; may repeat.")] = None,
     subject: Annotated[str, typer.Option(metavar="T", help="The subject; of an SMS, where there is no text.")] = "",
     text: Annotated[str, typer.Option(metavar="T", help="What to say; - reads it from stdin.")] = "",
-    attach: Annotated[list[Path] | None, typer.Option(metavar="F", help="A file to send along; may repeat.")] = None,
+    attach: Annotated[
+        list[Path] | None, typer.Option(metavar="F", help="A file that goes along with e-mails; may repeat.")
+    ] = None,
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="When it leaves; without an offset, in the account's zone.")
     ] = None,
@@ -66,13 +69,12 @@ def send(
     as_json: output.Json = False,
 ) -> None:
     """Send a message and print its id, once it is committed."""
-    if attach:
-        raise RefusedError(f"{attach[0]} cannot go along: no route here carries attachments")
     wanted = Wanted(tuple(sms or ()), tuple(email or ()), tuple(fax or ()), tuple(lists or ()))
     if not any((sms, email, fax, lists)):
         raise typer.BadParameter("there is no recipient: give --sms, --email, --fax or --list")
     config = configuration(context)
     words = read_text().removesuffix("\n").removesuffix("\r") if text == "-" else text
+    files = attachments.of_files(attach or (), words, config.listen.max_size)
     with store_of(config) as store:
         owner = store.read_now(lambda connection: accounts.find(connection, account))
         said = Said(
@@ -84,10 +86,13 @@ def send(
             flash=flash,
             key=hashlib.sha256(b"cli:" + key.encode(errors="surrogateescape")).digest() if key is not None else None,
             origin=Origin.CLI,
+            attachments=files,
         )
         region = config.listen.region
         if key is not None:
-            said = replace(said, content=compose.content_of(owner, wanted, said, region=region))
+            said = replace(
+                said, content=compose.content_of(owner, wanted, said, region=region, more=attachments.content(files))
+            )
 
         def look(connection: Connection) -> tuple[int | None, Quote, int]:
             known = compose.repeated(connection, owner, said)
@@ -122,11 +127,27 @@ def _dry(owner: Account, found: Quote, left: int, known: int | None) -> None:
     """Print what it would be; `known` is the message its key was used for already."""
     error = found.objection(left) if known is None else None
     document = {"account": owner.name, "left": left, **quote.document(found), "why": str(error) if error else None}
+    document |= _along(found)
     if known is not None:
         document["seen"] = str(known)
     output.write_json(document)
     if error is not None:
         raise error
+
+
+def _along(found: Quote) -> dict[str, Any]:
+    """What goes along with the e-mails of a message, and who gets the text without it."""
+    draft = found.draft
+    if draft is None or not draft.request.attachments:
+        return {"attachments": [], "notes": []}
+    without = [leg for leg in draft.legs if draft.ways[leg.route].cut.concat != LETTER]
+    note = (
+        f"{len(without)} of {len(draft.legs)} deliveries get the text without attachments: these go with e-mails only"
+    )
+    return {
+        "attachments": [one.document for one in draft.request.attachments],
+        "notes": [note] if without else [],
+    }
 
 
 def _submit(store: Store, found: Quote, as_json: bool) -> None:

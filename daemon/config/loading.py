@@ -51,7 +51,7 @@ class Configuration:
     @cached_property
     def routes(self) -> tuple[Route, ...]:
         """The routes as the gateway works with them, in the order of the file."""
-        return tuple(section.build() for section in self.route)
+        return tuple(section.build(self.listen.returning) for section in self.route)
 
     @property
     def secrets(self) -> frozenset[str]:

@@ -140,6 +140,11 @@ class ListenSection(Section):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
 
+    @property
+    def returning(self) -> str | None:
+        """The domain whose mail comes to us, reports of what became of our own included; None where none does."""
+        return self.sms_domain if self.smtp is not None or self.lmtp is not None else None
+
 
 class RouteSection(Section):
     """`[[route]]`; an absent `port` or `price` is what the transport and the channels usually have."""
@@ -178,8 +183,8 @@ class RouteSection(Section):
     status: Annotated[dict[str, Meaning], AfterValidator(_codes)] = Field(default_factory=dict)
     protocol_id: Annotated[int, Field(ge=0, le=255)] = 0
 
-    def build(self) -> Route:
-        """The route the gateway works with."""
+    def build(self, returning: str | None = None) -> Route:
+        """The route the gateway works with; `returning` is the domain whose mail comes back to us."""
         values: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
         free = set(self.channels) == {"email"}
         values.update(
@@ -188,6 +193,10 @@ class RouteSection(Section):
             password=self.password.get_secret_value(),
             price=(0 if free else 1) if self.price is None else self.price,
             status={int(code, 0): meaning for code, meaning in self.status.items()},
+            returns=returning is not None
+            and self.receipts
+            and self.transport == "smtp"
+            and self.sender.rpartition("@")[2].lower() == returning.lower(),
         )
         return Route(**values)
 

@@ -47,7 +47,8 @@ class Application:
     def __init__(self, api: Api, taker: Taker, meter: Meter, pages: Sequence[BaseRoute] = ()) -> None:
         self._taker = taker
         self._meter = meter
-        self._requests = (f"{secrets.token_hex(4)}-{n}" for n in itertools.count(1))
+        run = secrets.token_hex(4)  # of this run of the daemon
+        self._requests = (f"{run}-{n}" for n in itertools.count(1))
         routes = [*_api_routes(api), Route("/api/v1/openapi.json", _openapi(), methods=["GET"]), *pages]
         handlers: Mapping[Any, Callable[..., Any]] = {
             ProblemError: _problem,

@@ -135,6 +135,14 @@ class MessageListed(Model):
     deliveries: list[Delivery] | Link
 
 
+class FileAlong(Model):
+    """A file that goes along with a message's e-mails; `size` in octets."""
+
+    name: str
+    type: str
+    size: int
+
+
 class MessageStory(MessageListed):
     """A message and everything that happened to it; above 1,000 recipients without a timeline."""
 
@@ -144,6 +152,7 @@ class MessageStory(MessageListed):
     at: Instant | None
     expires: Instant
     urgent: bool
+    attachments: list[FileAlong]
     timeline: list[Moment]
 
 

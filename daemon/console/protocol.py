@@ -7,11 +7,16 @@ text. Everything here is decided on the event loop without waiting.
 from __future__ import annotations
 
 import asyncio
+import re
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from daemon.console.problems import ProblemError
 from daemon.peers import Peer
@@ -20,8 +25,8 @@ if TYPE_CHECKING:
     from daemon.console.server import Server
 
 
-#: An interim answer (RFC 9110 section 15.2.1); nothing follows it for long.
-_CONTINUE = b"HTTP/1.1 100 "
+#: Fields that say how the body is framed, or what becomes of the connection.
+_UNUSUAL = re.compile(rb"\n(?:connection|transfer-encoding):", re.IGNORECASE)
 
 
 class Phase(Enum):
@@ -33,42 +38,43 @@ class Phase(Enum):
     ANSWER = "answer"
 
 
-class Joined:
-    """A transport for one answer, whose head goes together with the first of its body: one packet, one system call.
+class Cycle(RequestResponseCycle):
+    """One request and its answer, which goes out in one piece where it is there in one piece.
 
-    uvicorn writes them apart, and uvloop hands each to the system at once. A head that nothing follows in this turn of
-    the loop goes by itself.
+    uvicorn writes head and body apart, and uvloop hands each to the system at once: two system calls, two packets, two
+    wake-ups of the peer. What is unusual about an answer is left to uvicorn.
     """
 
-    __slots__ = ("_head", "_transport")
+    _begun: Any = None
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and self._begun is None and not self.response_started:
+            self._begun = message
+            return
+        begun, self._begun = self._begun, None
+        if begun is None:
+            await super().send(message)
+        elif not self._at_once(begun, message):
+            await super().send(begun)
+            await super().send(message)
 
-    def write(self, data: bytes) -> None:
-        """Write, or keep for a moment."""
-        if self._head is None and not data.startswith(_CONTINUE):
-            self._head = data
-            asyncio.get_running_loop().call_soon(self._flush)
-        elif self._head:
-            head, self._head = self._head, b""
-            self._transport.write(head + data)
-        else:
-            self._transport.write(data)
-
-    def _flush(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
-            self._transport.write(head)
-
-    def close(self) -> None:
-        """Close, after what was kept."""
-        self._flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    def _at_once(self, begun: Any, message: Any) -> bool:
+        """Write the whole answer; False, and nothing written, where that cannot be."""
+        if message.get("more_body") or self.disconnected or self.flow.write_paused or not self.keep_alive:
+            return False
+        body: bytes = message.get("body", b"")
+        fields = [*self.default_headers, *begun["headers"]]
+        if (b"content-length", b"%d" % len(body)) not in fields or self.scope["method"] == "HEAD":
+            return False
+        head = b"".join([STATUS_LINE[begun["status"]], *[b"%b: %b\r\n" % field for field in fields]])
+        if head.count(b"\n") != len(fields) + 1 or head.count(b"\r") != len(fields) + 1 or _UNUSUAL.search(head):
+            return False
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(b"%b\r\n%b" % (head, body))
+        self.message_event.set()
+        self.on_response()
+        return True
 
 
 class Connection(HttpToolsProtocol):
@@ -98,7 +104,6 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._ended:
             return
-        self._unset_keepalive_if_required()
         if self.phase is Phase.IDLE:
             self._begin(Phase.HEAD)
         try:
@@ -122,7 +127,6 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._unset_keepalive_if_required()
         self.pipeline.clear()
         self._house.forget(self)
 
@@ -144,7 +148,7 @@ class Connection(HttpToolsProtocol):
         if len(self.headers) > self._house.limits.headers:
             raise ValueError("too many header fields")
         super().on_headers_complete()
-        self.cycle.transport = Joined(self.transport)  # type: ignore[assignment]
+        self.cycle.__class__ = Cycle  # uvicorn has no place where another could be named
         self.phase, self.since = Phase.BODY, self.loop.time()
 
     def on_message_complete(self) -> None:
@@ -152,8 +156,15 @@ class Connection(HttpToolsProtocol):
         self.phase = Phase.IDLE if self.cycle.response_complete else Phase.ANSWER
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self.server_state.total_requests += 1
         self.since = self.loop.time()
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(
+                *self.pipeline.pop()
+            )  # what is idle for too long is seen by `look`: no timer for each
         if self.phase is Phase.ANSWER and self.cycle.response_complete:
             self.phase = Phase.IDLE
 

@@ -108,7 +108,8 @@ def _written(action: Decided, region: str | None) -> tuple[list[str], str]:
     from gateway import numbers
 
     number = numbers.read(action.to.removeprefix("tel:"), region)
-    return [number.e164 or action.to], number.advice or ""
+    advice = number.advice if action.channel == "sms" or not number.e164 else None  # a fixed line gets faxes
+    return [number.e164 or action.to], advice or ""
 
 
 def _fitted(action: Decided) -> str:

@@ -11,7 +11,8 @@ def body(machine: Machine, call: Call) -> bool:
     """Whether the body, one of its texts, or a part of a kind fits a key; `${1}` stays (RFC 5173 section 6)."""
     message = machine.message
     if "raw" in call.tags:
-        return machine.compare(call, "body:raw", (message.raw,), captures=False)
+        raw = (message.raw,) if message.raw else ()
+        return machine.compare(call, "body:raw", raw, captures=False)
     if "content" in call.tags:
         kinds = machine.texts(call.tags["content"])
         return machine.compare(call, f"body:content:{','.join(kinds)}", message.contents(kinds), captures=False)

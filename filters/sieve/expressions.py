@@ -6,54 +6,58 @@ way would fold all of Unicode), and bracket expressions as POSIX reads them, whe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import re2
 
-#: Characters of an expression.
-LONGEST = 2048
+#: Characters of an expression, and instructions of its program.
+LONGEST, LARGEST = 2048, 4000
 
 
 class ExpressionError(ValueError):
     """An expression that RE2 cannot run; the sentence says why."""
 
 
-@dataclass(frozen=True, slots=True)
 class Expression:
     """A compiled expression. `cost` is what a character of a value costs where captures are asked for."""
 
-    captures: Any
-    without: Any
-    cost: int
+    def __init__(self, written: str) -> None:
+        self._written = written
+        self._plain = re2.compile(written, _options(captures=False))
+        self.cost: int = self._plain.programsize
+
+    @cached_property
+    def _captures(self) -> Any:
+        return re2.compile(self._written, _options(captures=True))
 
     def search(self, text: str) -> list[str] | None:
         """The part that matches, leftmost and longest, and its groups; None where none does."""
-        found = self.captures.search(text)
-        if found is None:
+        if self._plain.search(text) is None:
             return None
+        found = self._captures.search(text)
         return [found.group(0), *(group or "" for group in found.groups())]
 
     def fits(self, text: str) -> bool:
         """Whether any part matches."""
-        return self.without.search(text) is not None
+        return self._plain.search(text) is not None
 
 
-@lru_cache(256)
+@lru_cache(128)
 def compiled(pattern: str, *, fold: bool) -> Expression:
     """The expression, capitals of ASCII like small letters where `fold`; `ExpressionError` where RE2 refuses it."""
+    shown = repr(pattern[:80])
     if len(pattern) > LONGEST:
         raise ExpressionError(f"the regular expression has {len(pattern)} characters, and {LONGEST} are the most")
-    written = _Rewriter(pattern, fold).written()
     try:
-        return Expression(
-            re2.compile(written, _options(captures=True)), re2.compile(written, _options(captures=False)), len(pattern)
-        )
+        expression = Expression(_Rewriter(pattern, fold).written())
     except re2.error as error:
         said = error.args[0] if error.args else ""
         reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        raise ExpressionError(f"RE2 cannot run the regular expression {pattern[:80]!r}: {reason[:120]}") from None
+        raise ExpressionError(f"RE2 cannot run the regular expression {shown}: {reason[:120]}") from None
+    if expression.cost > LARGEST:
+        raise ExpressionError(f"the regular expression {shown} repeats too much: make its {{…}} smaller")
+    return expression
 
 
 def _options(*, captures: bool) -> Any:
@@ -62,7 +66,7 @@ def _options(*, captures: bool) -> Any:
     options.dot_nl = True
     options.log_errors = False
     options.never_capture = not captures
-    options.max_mem = 4 << 20
+    options.max_mem = 1 << 20
     return options
 
 

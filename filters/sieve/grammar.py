@@ -1,4 +1,9 @@
-"""From words to commands, tests and arguments (RFC 5228 section 8.2); what they mean is not asked here."""
+"""From words to commands, tests and arguments (RFC 5228 section 8.2); what they mean is not asked here.
+
+The words are sievelib's; its parser is not used. It refuses half of the extensions that are offered (:index, :mime,
+foreverypart, spamtest, duplicate, :list …), takes any name in a require and one in the middle of a script, keeps its
+commands in one registry of the process, and forgets in which line they stood.
+"""
 
 from __future__ import annotations
 

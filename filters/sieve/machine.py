@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from filters.context import Context
-from filters.sieve.message import Message, Part
+from filters.sieve.message import Part
 from filters.sieve.program import Call, Value
 from filters.sieve.strings import Template, Templates, Variables
 from filters.sight import MANY, Sight, show
@@ -18,7 +18,7 @@ _TEST = 500
 #: Findings kept of one run, and notifications made.
 FINDINGS, NOTICES = 500, 32
 
-#: Whether this key was seen before under this handle (RFC 7352); the last arguments are the seconds it is kept.
+#: Whether another mail had this key under this handle (RFC 7352).
 Seen = Callable[[str, str], bool]
 
 
@@ -50,9 +50,9 @@ class Done:
 class Machine:
     """The state of one run."""
 
-    def __init__(self, sight: Sight, message: Message, seen: Seen, *, captures: bool) -> None:
+    def __init__(self, sight: Sight, seen: Seen | None, *, captures: bool) -> None:
         self.sight = sight
-        self.message = message
+        self.message = sight.message
         self.variables = Variables()
         self.captures = captures
         self.part: Part | None = None
@@ -63,9 +63,9 @@ class Machine:
         self.misses: list[Finding] = []
         self.flags: list[str] = []
         self.remember: dict[tuple[str, str], Remember] = {}
+        self.seen = seen
         self.stopped = False
         self.matched = False
-        self._seen = seen
         self._work = WORK
 
     @property
@@ -117,10 +117,6 @@ class Machine:
             looked = (str(len(looked)),)
         self.note(call, found is not None, field, op, keys, (found.value,) if found is not None else looked)
         return found is not None
-
-    def seen(self, handle: str, key: str) -> bool:
-        """Whether another mail had this key under this handle."""
-        return self._seen(handle, key)
 
     def note(self, call: Call, hit: bool, field: str, op: str, keys: Json, values: Sequence[Json]) -> None:
         """Write down what a test asked and found."""

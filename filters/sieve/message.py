@@ -91,6 +91,7 @@ class Message:
     """The mail of one run: its header at once, its parts when first asked for. Never raises, time is linear."""
 
     def __init__(self, octets: bytes, fields: tuple[guard.Field, ...] | None = None, size: int | None = None) -> None:
+        """`size` is that of the whole mail where only its beginning is at hand."""
         self.octets = octets
         self.size = len(octets) if size is None else size
         found, self._body, self.cut = guard.header(octets, 0, len(octets))

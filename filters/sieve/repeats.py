@@ -17,7 +17,9 @@ def duplicate(machine: Machine, call: Call) -> bool:
     if not key:
         machine.note(call, False, field, "is", None, ())
         return False
-    hit = machine.seen(handle, key)
+    if machine.seen is None:
+        machine.remark(f"line {call.line}: duplicate is false: which mails came before is not known here")
+    hit = machine.seen is not None and machine.seen(handle, key)
     seconds = call.tags.get("seconds", USUAL)
     kept = min(seconds, LONGEST) if isinstance(seconds, int) else USUAL
     last = "last" in call.tags

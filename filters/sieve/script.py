@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from filters.sieve import checks, lists
 from filters.sieve.compiler import compiled
 from filters.sieve.evaluator import Run
+from filters.sieve.expressions import ExpressionError
 from filters.sieve.machine import Done, EnoughError, Machine, Remember, Seen
-from filters.sieve.message import Message
 from filters.sieve.program import Block, Call
 from filters.sieve.strings import Template, Templates
 from filters.sight import Sight
 from filters.verdict import Need, Verdict
-
-_NEVER: Seen = lambda handle, key: False  # noqa: E731
 
 #: What of a mail a command or test looks at, beside its header.
 _NEEDS: Mapping[str, frozenset[Need]] = {
@@ -24,8 +21,6 @@ _NEEDS: Mapping[str, frozenset[Need]] = {
     "extracttext": frozenset({"structure", "body"}),
     "foreverypart": frozenset({"structure"}),
 }
-#: The message view of a mail that several scripts look at.
-_views: weakref.WeakKeyDictionary[Sight, Message] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +58,19 @@ class Script:
         """How it judges this mail, as if no mail had come before; never raises, whatever the mail is."""
         return self.run(sight).verdict
 
-    def run(self, sight: Sight, seen: Seen = _NEVER) -> Outcome:
+    def run(self, sight: Sight, seen: Seen | None = None) -> Outcome:
         """Run it; `seen` tells whether a key came before under a handle. Never raises, whatever the mail is."""
-        machine = Machine(sight, _view(sight), seen, captures=self._captures)
+        machine = Machine(sight, seen, captures=self._captures)
         try:
             Run(machine, self._theirs).block(self._steps, asked=False)
         except EnoughError:
             machine.remark("the script was ended: it looks at more of this mail than is allowed")
+        except ExpressionError as error:  # of a key with variables in it
+            machine.remark(f"the script was ended: {error}")
         except Exception as error:  # a defect of ours: what was decided so far stands
             machine.remark(f"the script was ended by a defect of ours: {type(error).__name__}")
+        if sight.message.cut:
+            machine.remark("the mail is larger, or has more parts, than is looked at: not all of it was seen")
         verdict = Verdict(
             self.name,
             machine.matched,
@@ -121,12 +120,3 @@ def _named_lists(calls: tuple[Call, ...]) -> frozenset[str]:
             name = lists.named(key)
             found |= {name} if name is not None else set()
     return frozenset(found)
-
-
-def _view(sight: Sight) -> Message:
-    view = _views.get(sight)
-    if view is None:
-        octets = sight.octets
-        view = Message(octets) if octets else Message.of(sight.mail)
-        _views[sight] = view
-    return view

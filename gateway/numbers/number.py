@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import phonenumbers
@@ -74,9 +75,14 @@ def read(text: str, region: str | None = None) -> Number:
     return _with_plus(was, region) if was.plus else _bare(was, region)
 
 
+#: The same handsets are written to again and again: what was made of so many short texts is remembered.
+_known = lru_cache(maxsize=4096)(read)
+_SHORT = 32
+
+
 def sms_number(text: str, region: str | None = None) -> str:
     """The E.164 form of a number that can get an SMS; else RefusedError (550 5.1.1) says what is wrong with it."""
-    number = read(text, region)
+    number = _known(text, region) if len(text) <= _SHORT else read(text, region)
     if number.e164 is not None and number.kind in CAN_GET_SMS:
         return number.e164
     raise RefusedError(number.advice or "This number cannot get an SMS.", smtp="550 5.1.1")

@@ -102,7 +102,8 @@ class _Compiled:
         sized = plain
         if size:
             width = [None] * len(plain.binds[lists[0]].type.types) if _is_tuple(plain.binds[lists[0]]) else None
-            filled = construct.params({lists[0]: [tuple(width) if width else None] * size})
+            others = {name: None for name, bind in plain.binds.items() if bind.required and name != lists[0]}
+            filled = construct.params({lists[0]: [tuple(width) if width else None] * size, **others})
             sized = filled.compile(dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True})
         self.text = str(sized)
         names: list[str] = list(sized.positiontup)
@@ -190,12 +191,13 @@ def _ready(connection: Connection, text: str, values: Sequence[Any]) -> Any:
     """The driver's connection, in a transaction in which nothing has failed."""
     if not connection.in_transaction():
         connection.begin()
-    info = connection.info
+    pooled = connection.connection
+    info = pooled.info
     if "failed" in info:
         raise StoreError(f"a statement of this transaction failed before: {info['failed']}")
     if "watch" in info:  # somebody looks at plans
         info["watch"](text, values)
-    return connection.connection.dbapi_connection
+    return pooled.dbapi_connection
 
 
 def _run(connection: Connection, compiled: _Compiled, values: Sequence[Any]) -> list[Row]:

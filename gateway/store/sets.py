@@ -30,6 +30,8 @@ MOST = 500
 PATIENCE = 10.0
 #: So many that wait are a set by themselves, and it begins at once.
 ENOUGH = 40
+#: How many must come while one waits for the pace, on average, for it to be kept; else so many sets do not.
+_WORTH, _UNPACED = 0.05, 300
 #: How much longer than its patience the first of a group waits, while others come.
 STRETCH = 4
 #: Who is due within this many seconds goes along with a set that begins for others.
@@ -73,7 +75,8 @@ class Lane:
     """Verbs that share their sets, run in their order within a set, one set after the other.
 
     A set costs much before its first member, so sets keep a pace: one begins `pace` seconds after the last began at
-    the soonest, unless many wait. Who comes alone waits for nothing.
+    the soonest, unless many wait. Who comes alone waits for nothing. Where nobody comes while one waits, as behind
+    somebody who sends one after the other, waiting is given up for a while.
     """
 
     def __init__(self, run: Run, verbs: Mapping[str, Verb], threads: Executor, pace: float = 0.0) -> None:
@@ -90,6 +93,9 @@ class Lane:
         self._busy = False
         self._began = 0.0
         self._next = 0.0  # when a set may begin, in the loop's seconds
+        self._first: int | None = None  # how many there were when one began to wait for the pace
+        self._gain = 1.0  # how many come meanwhile, on average
+        self._unpaced = 0  # how many sets more need not keep the pace
         self._timer: asyncio.Handle | None = None
         self._due = math.inf
         self._idle: asyncio.Future[None] | None = None
@@ -124,7 +130,9 @@ class Lane:
             return
         due = 0.0 if self._gathered or self._idle else min((one.due() for one in self._patient.values()), default=0.0)
         waiting = len(self._gathered)
-        due = due if waiting >= ENOUGH or self._idle else max(due, self._next)
+        if waiting < ENOUGH and not self._idle and not self._unpaced and due < self._next:
+            due = self._next
+            self._first = waiting if self._first is None and waiting else self._first
         if due >= self._due:
             return
         if self._timer is not None:
@@ -163,6 +171,7 @@ class Lane:
             if self._waits():
                 self._arm(loop)
             return
+        self._learn(len(members))
         for (verb, other), ride in self._rides.items():
             some = [member.argument for member in members if member.verb == verb]
             members += [Member(other, argument, None, rider) for argument, rider in (ride(some) if some else ())]
@@ -172,6 +181,16 @@ class Lane:
             self._threads.submit(self._carry, loop, members)
         except RuntimeError as error:  # the threads are shut down
             self._ended(loop, members, error)
+
+    def _learn(self, members: int) -> None:
+        """Whether keeping the pace is worth it."""
+        if self._unpaced:
+            self._unpaced -= 1
+        elif self._first is not None:
+            self._gain += (members - self._first - self._gain) / 12
+            if self._gain < _WORTH:
+                self._gain, self._unpaced = 1.0, _UNPACED
+        self._first = None
 
     def _carry(self, loop: asyncio.AbstractEventLoop, members: list[Member]) -> None:
         """In the writer's thread: commit, and hand the results back."""

@@ -152,9 +152,13 @@ class Store:
 
         With `patience` it waits that many seconds for others of its verb to share a set with (`Lane.do`).
         """
+        return await self.ask(verb, argument, patience=patience)
+
+    def ask(self, verb: str, argument: Any, *, patience: float = 0.0) -> asyncio.Future[Any]:
+        """As `do`, for those who need no task of their own to wait in."""
         if self._closed:
             raise StoreError("the store is closed")
-        return await self._lanes[verb].do(verb, argument, patience)
+        return self._lanes[verb].do(verb, argument, patience)
 
     def ride(self, verb: str, other: str, ride: Ride) -> bool:
         """Let members of `other` go along with sets that have members of `verb`, into the same commit.

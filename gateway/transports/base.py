@@ -26,11 +26,11 @@ the Hub's awaitable is done, which is after the commit; if it raises, the peer i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from gateway.message import Claimed
 
@@ -139,11 +139,11 @@ class Hub(Protocol):
     def state(self, route: str, state: LinkState, why: str) -> None:
         """The route's state, and why, in one plain sentence."""
 
-    async def receipt(self, receipt: Receipt) -> None:
-        """Returns when the receipt is committed."""
+    def receipt(self, receipt: Receipt) -> Awaitable[Any]:
+        """Done when the receipt is committed."""
 
-    async def incoming(self, incoming: Incoming) -> None:
-        """Returns when the message is committed."""
+    def incoming(self, incoming: Incoming) -> Awaitable[Any]:
+        """Done when the message is committed."""
 
 
 class Transport(Protocol):

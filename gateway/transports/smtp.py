@@ -1,9 +1,7 @@
-"""E-mail out: segments handed to the next mail server (RFC 5321), over connections that are kept.
+"""E-mail out: segments handed to the next mail server, over connections that are kept.
 
-A segment's payload is a whole message (RFC 5322) whose first line is `Return-Path:` with the envelope sender in angle
-brackets, empty for reports; that line is taken off before it is sent (RFC 5321 section 4.4 reserves it to the end of
-the way). A 4yz reply is transient, a 5yz permanent (section 4.2.1). Once the final dot is written and no answer comes,
-the outcome is unknown.
+What is said over one of them is in `gateway.transports.smtp_dialogue`. A connection that the server ends after so many
+mails (421, or without a word) is replaced, and the mail goes over the new one at once.
 
 With `tls`, the server speaks TLS from the first octet; else STARTTLS is used where it is offered. Its certificate is
 verified with `tls`, and where a password is sent; elsewhere plain text would have done as well (RFC 7435 section 3).
@@ -15,17 +13,18 @@ import asyncio
 import contextlib
 import logging
 import random
-import re
 import ssl
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import aiosmtplib
-from aiosmtplib.errors import SMTPException, SMTPResponseException
+from aiosmtplib.errors import SMTPException
 
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.transports.base import Hub, LinkState, Outcome, Result
+from gateway.transports.smtp_dialogue import NotTakenError, carry, part
+from gateway.transports.smtp_dialogue import envelope_sender as envelope_sender
 
 log = logging.getLogger(__name__)
 
@@ -33,24 +32,8 @@ log = logging.getLogger(__name__)
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 #: How many mails are taken for each connection: one on its way, one behind it.
 _DEPTH = 2
-#: Seconds after which a connection with nothing to carry is given up, and that the final dot may take to be answered
-#: (RFC 5321 section 4.5.3.2.6).
-_IDLE, _DIGEST = 5.0, 600.0
-_RETURN_PATH = b"Return-Path: <"
-#: What aiosmtplib would read an address out of, rather than refuse it.
-_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f<>]")
-
-
-class BrokenPayloadError(ValueError):
-    """A defect of ours: a segment of this route does not begin with its Return-Path line."""
-
-
-def envelope_sender(payload: bytes) -> tuple[str, bytes]:
-    """The envelope sender and the message proper of a payload."""
-    line, _, message = payload.partition(b"\r\n")
-    if not line.startswith(_RETURN_PATH) or not line.endswith(b">"):
-        raise BrokenPayloadError("the payload does not begin with its Return-Path line")
-    return line[len(_RETURN_PATH) : -1].decode("utf-8"), message
+#: Seconds after which a connection with nothing to carry is given up.
+_IDLE = 5.0
 
 
 def _stop_if_cancelled() -> None:
@@ -68,6 +51,9 @@ class SmtpTransport:
         self._hub = hub
         self._queue: asyncio.Queue[Claimed] = asyncio.Queue()
         self._pending = 0
+        #: Who takes the next mail, and when it may leave.
+        self._taking = asyncio.Lock()
+        self._free = 0.0
         self._down = True
         self._draining = False
         self._broken = asyncio.Event()
@@ -109,7 +95,7 @@ class SmtpTransport:
         wait = _FIRST_WAIT
         while True:
             try:
-                await self._part(await self._connect())
+                await part(await self._connect())
                 _stop_if_cancelled()
             except (SMTPException, OSError) as error:
                 self._say_down(error)
@@ -159,9 +145,9 @@ class SmtpTransport:
             while True:
                 try:
                     async with asyncio.timeout(_IDLE if connection is not None else None):
-                        segment = await self._queue.get()
+                        segment = await self._next()
                 except TimeoutError:
-                    await self._part(connection)
+                    await part(connection)
                     connection = None
                 else:
                     connection = await self._carry(connection, segment)
@@ -170,34 +156,42 @@ class SmtpTransport:
             if connection is not None:
                 connection.close()
 
+    async def _next(self) -> Claimed:
+        """The next mail, when the route's rate lets it go."""
+        async with self._taking:
+            await asyncio.sleep(max(0.0, self._free - time.monotonic()))
+            segment = await self._queue.get()
+            if self._route.rate is not None:
+                self._free = max(self._free, time.monotonic()) + 1 / self._route.rate
+            return segment
+
     async def _carry(self, connection: aiosmtplib.SMTP | None, segment: Claimed) -> aiosmtplib.SMTP | None:
         """Send one mail and settle it; the connection, where it can be used again."""
-        outcome = Outcome(segment.id, Result.UNSENT, detail="stopped before it was sent")
+        outcome = _unsent(segment)
         try:
-            if connection is None or not connection.is_connected:
-                connection = await self._connect()
-            outcome = Outcome(segment.id, Result.UNKNOWN, detail="stopped in the middle")
-            outcome = await self._send(connection, segment)
+            if connection is not None and connection.is_connected:
+                # One that was kept may have been ended by now, or be ended with this mail: then a new one is tried.
+                with contextlib.suppress(NotTakenError):
+                    outcome = _stopped(segment)
+                    outcome = await carry(connection, segment, success=self._route.returns)
+                    return connection
+                outcome = _unsent(segment)
+            connection = None
+            connection = await self._connect()
+            outcome = _stopped(segment)
+            outcome = await carry(connection, segment, success=self._route.returns)
+        except NotTakenError as error:
+            outcome = Outcome(segment.id, Result.TRANSIENT, code=error.code, text=str(error), detail=str(error))
         except (SMTPException, OSError) as error:
-            # Not yet at the final dot: certainly not taken.
+            # There is no connection, or it serves nobody: no fault of this mail's.
             if connection is not None:
                 connection.close()
-            connection = None
             outcome = Outcome(segment.id, Result.UNSENT, detail=str(error))
             self._say_down(error)
             self._broken.set()
         finally:
             self._settle(outcome)
-        return connection
-
-    async def _part(self, connection: aiosmtplib.SMTP | None) -> None:
-        """Say goodbye."""
-        if connection is not None and connection.is_connected:
-            try:
-                with contextlib.suppress(SMTPException, OSError):
-                    await connection.quit()
-            finally:
-                connection.close()
+        return connection if connection is not None and connection.is_connected else None
 
     def _settle(self, outcome: Outcome) -> None:
         self._pending -= 1
@@ -206,56 +200,10 @@ class SmtpTransport:
         self._hub.settled(outcome)
         self._hub.more_room(self._route.name)
 
-    async def _send(self, connection: aiosmtplib.SMTP, segment: Claimed) -> Outcome:
-        written = datetime.now(UTC)
-        try:
-            sender, message = envelope_sender(segment.payload)
-            if _UNWRITABLE.search(sender + segment.to):
-                raise ValueError("a control character or an angle bracket in an address")
-            utf8 = not (sender + segment.to).isascii()
-            options = ["SMTPUTF8"] if utf8 and connection.supports_extension("smtputf8") else []
-            if connection.supports_extension("8bitmime"):
-                options.append("BODY=8BITMIME")
-            encoding = "utf-8" if utf8 else "ascii"
-            await connection.mail(sender, options=options, encoding=encoding)
-            await connection.rcpt(segment.to, encoding=encoding)
-        except SMTPResponseException as error:
-            with contextlib.suppress(SMTPException, OSError):
-                await connection.rset()
-            return self._refused(segment, error, written)
-        except BrokenPayloadError as error:
-            return Outcome(
-                segment.id, Result.PERMANENT, text="a defect: the mail was not made right", detail=str(error)
-            )
-        except ValueError as error:
-            text = f"{segment.to!r} cannot be written in a mail"
-            return Outcome(segment.id, Result.PERMANENT, text=text, detail=str(error))
-        try:
-            response = await connection.data(message, timeout=_DIGEST)
-        except (SMTPException, OSError) as error:
-            if isinstance(error, SMTPResponseException) and 400 <= error.code < 600:
-                return self._refused(segment, error, written)
-            connection.close()
-            return Outcome(
-                segment.id, Result.UNKNOWN, detail=f"the connection was lost after DATA: {error}", written=written
-            )
-        return Outcome(
-            segment.id,
-            Result.ACCEPTED,
-            code=str(response.code),
-            detail=response.message,
-            written=written,
-            answered=datetime.now(UTC),
-        )
 
-    def _refused(self, segment: Claimed, error: SMTPResponseException, written: datetime) -> Outcome:
-        told = " ".join(str(error.message).split())
-        return Outcome(
-            segment.id,
-            Result.PERMANENT if 500 <= error.code < 600 else Result.TRANSIENT,
-            code=str(error.code),
-            text=f"the mail server of the recipient said {error.code} {told}",
-            detail=f"{error.code} {told}",
-            written=written,
-            answered=datetime.now(UTC),
-        )
+def _unsent(segment: Claimed) -> Outcome:
+    return Outcome(segment.id, Result.UNSENT, detail="stopped before it was sent")
+
+
+def _stopped(segment: Claimed) -> Outcome:
+    return Outcome(segment.id, Result.UNKNOWN, detail="stopped in the middle")

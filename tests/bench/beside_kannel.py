@@ -145,12 +145,12 @@ def field_of(options: argparse.Namespace, postgresql: OnPostgresql) -> list[Cont
         of_kannel(THEIRS),
         of_tocsin(OURS),
         of_kannel(THEIRS_BARE, receipts=False),
-        of_kannel("Kannel, spool store", store="spool"),
+        of_kannel("Kannel, spool store", store="spool", share=0.5),
         of_tocsin("Tocsin, SQLite, no receipts", receipts=False),
-        of_tocsin("Tocsin, SQLite, by SMTP", "smtp"),
+        of_tocsin("Tocsin, SQLite, by SMTP", "smtp", share=0.5),
     ]
     if postgresql_binaries() is not None:
-        found.append(Contestant("Tocsin, PostgreSQL", "tocsin", postgresql.open))
+        found.append(Contestant("Tocsin, PostgreSQL", "tocsin", postgresql.open, share=0.5))
     if options.only:
         exactly = [one for one in found if one.name in options.only]
         found = exactly or [one for one in found if any(word.lower() in one.name.lower() for word in options.only)]
@@ -177,7 +177,7 @@ def main() -> None:
     if not options.json:
         print(f"{where}\n", flush=True)
     runs = measured(options)
-    left = {} if options.no_crash else crashes(options.messages)
+    left = {} if options.no_crash else crashes(min(options.messages, 10_000))
     if options.json:
         everything = {"machine": where, "runs": runs, "crashes": left}
         print(json.dumps(everything, default=dataclasses.asdict))

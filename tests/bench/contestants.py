@@ -29,7 +29,7 @@ class Contestant:
     by: str
     open: Callable[[int], Any]
     receipts: bool = True
-    rate: float | None = None  # another steady rate than the others'
+    share: float = 1.0  # of the messages at full speed: those that only stand beside the comparison take less time
 
     @contextlib.contextmanager
     def course(self) -> Iterator[Course]:
@@ -41,19 +41,19 @@ class Contestant:
     def run(self, messages: int, rate: float, seconds: float) -> Run:
         """One run from an empty store."""
         with self.course() as course:
-            return course.run(messages, self.rate or rate, seconds)
+            return course.run(int(messages * self.share), rate, seconds)
 
 
-def of_kannel(name: str, **options: Any) -> Contestant:
+def of_kannel(name: str, *, share: float = 1.0, **options: Any) -> Contestant:
     """Kannel with these options of `kannel.Kannel`."""
     receipts = bool(options.get("receipts", True))
-    return Contestant(name, "kannel", lambda smpp: kannel.kannel(smpp, **options), receipts)
+    return Contestant(name, "kannel", lambda smpp: kannel.kannel(smpp, **options), receipts, share)
 
 
-def of_tocsin(name: str, by: str = "tocsin", **options: Any) -> Contestant:
+def of_tocsin(name: str, by: str = "tocsin", *, share: float = 1.0, **options: Any) -> Contestant:
     """Tocsin with these options of `ours.Tocsin`, on SQLite."""
     receipts = bool(options.get("receipts", True))
-    return Contestant(name, by, lambda smpp: ours.tocsin(smpp, **options), receipts)
+    return Contestant(name, by, lambda smpp: ours.tocsin(smpp, **options), receipts, share)
 
 
 @dataclass

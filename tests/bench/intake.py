@@ -26,16 +26,17 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, text
 
-from gateway import accounts, claims, credit, intake, settlement, verbs
+from gateway import accounts, claims, credit, intake, receipts, settlement, verbs
 from gateway.claims import Claim
 from gateway.draft import Draft, Recipient, Request, prepare
 from gateway.message import Channel, Claimed, Origin
+from gateway.receipts import Receive
 from gateway.routing import Route
 from gateway.settlement import Settle
 from gateway.store import migrate
 from gateway.store.engine import open_engine, parse_url
 from gateway.store.store import Store
-from gateway.transports.base import Outcome, Result
+from gateway.transports.base import Outcome, Receipt, ReceiptState, Result
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from conftest import Cluster, postgresql_binaries
@@ -43,6 +44,7 @@ from conftest import Cluster, postgresql_binaries
 ROUTE = Route("operator", frozenset({Channel.SMS}), "smpp")
 ACCOUNTS = 20
 SIZES = (1, 10, 100)
+STEPS = ("prepare", "submit", "claim", "settle", "receive")
 
 
 @dataclass
@@ -124,11 +126,17 @@ class Bench:
             outcomes = tuple(Outcome(one.id, Result.ACCEPTED, peer_id=f"{one.id:x}", answered=now) for one in some)
             return lambda connection: settlement.settle_many(connection, [Settle(outcomes, now, {}, 0.5, 1)])
 
+        def receive(some: Sequence[Claimed]) -> Callable[[Connection], Any]:
+            now = datetime.now(UTC)
+            told = [Receipt(ROUTE.name, f"{one.id:x}", one.to, "", ReceiptState.DELIVERED) for one in some]
+            return lambda connection: receipts.receive_many(connection, [Receive(one, now) for one in told])
+
         steps: dict[str, Callable[[], Any]] = {
             "prepare": lambda: drafts.extend([self.draft() for _ in range(size)] for _ in range(sets)),
             "submit": lambda: [self.store.run_now(submit(some)) for some in drafts],
             "claim": lambda: claimed.extend(self.store.run_now(claim) for _ in range(sets)),
             "settle": lambda: [self.store.run_now(settle(some)) for some in claimed],
+            "receive": lambda: [self.store.run_now(receive(some)) for some in claimed],
         }
         for name, step in steps.items():
             _timed(self.cases.setdefault((name, size), Case()), n, step)
@@ -159,7 +167,7 @@ def _people(connection: Connection) -> list[int]:
 
 
 @contextlib.contextmanager
-def _store(url: str) -> Iterator[Store]:
+def opened_store(url: str) -> Iterator[Store]:
     engine = open_engine(parse_url(url))
     migrate.migrate(engine)
     store = verbs.open_store(engine)
@@ -174,7 +182,7 @@ def _databases(folder: Path, only: str | None, console: Console) -> Iterator[dic
     with contextlib.ExitStack() as stack:
         found = {}
         if only != "postgresql":
-            found["SQLite"] = Bench(stack.enter_context(_store(f"sqlite:///{folder / 'bench.db'}")))
+            found["SQLite"] = Bench(stack.enter_context(opened_store(f"sqlite:///{folder / 'bench.db'}")))
         binaries = postgresql_binaries()
         if only != "sqlite" and binaries is None:
             console.print("PostgreSQL is not installed, so it is left out: make peers installs it")
@@ -185,7 +193,7 @@ def _databases(folder: Path, only: str | None, console: Console) -> Iterator[dic
             cluster = Cluster(own, binaries, durable=True)
             stack.callback(cluster.close)
             cluster.start()
-            found["PostgreSQL"] = Bench(stack.enter_context(_store(cluster.url(cluster.create()))))
+            found["PostgreSQL"] = Bench(stack.enter_context(opened_store(cluster.url(cluster.create()))))
         yield found
 
 
@@ -200,10 +208,10 @@ def _show(benches: dict[str, Bench], console: Console) -> None:
             row = [f"{1 / each:,.0f}", f"{floor / each:.2f}", f"{1000 * statistics.median(case.cpu):.3f}"]
             table.add_row(name, str(n), *row, f"{1000 * waits[49]:.2f}", f"{1000 * waits[98]:.2f}")
     console.print(table)
-    table = Table("microseconds a message", "in sets of", *(("prepare", "submit", "claim", "settle")))
+    table = Table("microseconds a message", "in sets of", *STEPS)
     for name, bench in benches.items():
         for size in SIZES:
-            cases = [bench.cases[verb, size] for verb in ("prepare", "submit", "claim", "settle")]
+            cases = [bench.cases[verb, size] for verb in STEPS]
             figures = [
                 f"{1e6 * statistics.median(case.seconds):.0f} ({1e6 * statistics.median(case.cpu):.0f} CPU)"
                 for case in cases

@@ -14,9 +14,12 @@ HERE = Path(__file__).parent
 BENCHMARKS = {
     "kannel": "beside_kannel.py",
     "store": "intake.py",
+    "fanout": "fanout.py",
+    "depth": "depth.py",
     "mail": "mail.py",
     "excerpt": "excerpt.py",
     "filters": "filters.py",
+    "sieve": "sieve.py",
     "memory": "memory.py",
     "mailboxes": "mailboxes.py",
 }

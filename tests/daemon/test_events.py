@@ -27,9 +27,7 @@ def actions(tree: ast.AST) -> Iterator[ast.expr]:
         if isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
             yield from (value for key, value in pairs if isinstance(key, ast.Constant) and key.value == "action")
-        elif isinstance(node, ast.FunctionDef) and "action" in [
-            one.arg for one in node.args.args if one.annotation is None or ast.unparse(one.annotation) == "str"
-        ]:
+        elif isinstance(node, ast.FunctionDef) and "action" in [one.arg for one in node.args.args] and _logs(node):
             place = [one.arg for one in node.args.args if one.arg != "self"].index("action")
             for call in ast.walk(tree):
                 if isinstance(call, ast.Call) and ast.unparse(call.func).rsplit(".", 1)[-1] == node.name:
@@ -40,6 +38,14 @@ def actions(tree: ast.AST) -> Iterator[ast.expr]:
                 for row in node.iter.elts:
                     assert isinstance(row, ast.Tuple)
                     yield row.elts[names.index("action")]
+
+
+def _logs(function: ast.FunctionDef) -> bool:
+    """Whether it gives what it was given on, as the `action` of a line of the log."""
+    return any(
+        isinstance(node, ast.Dict) and any(isinstance(key, ast.Constant) and key.value == "action" for key in node.keys)
+        for node in ast.walk(function)
+    )
 
 
 def patterns(value: ast.expr) -> Iterator[str]:

@@ -7,6 +7,8 @@ one transaction with what they point at.
 
 from __future__ import annotations
 
+from gateway.store.schema.attachments import attachment as attachment
+from gateway.store.schema.attachments import postmark as postmark
 from gateway.store.schema.base import Instant as Instant
 from gateway.store.schema.base import Key as Key
 from gateway.store.schema.base import metadata as metadata

@@ -1,16 +1,17 @@
 """What an SMS centre sends by itself: receipts and messages, recorded first and answered afterwards.
 
-Each deliver_sm becomes a task that asks the Hub to record it and answers ESME_ROK when that is done, ESME_RX_T_APPN
-when it failed: the centre keeps it and sends it again. The number of tasks is bounded. At `LIMIT` the connection is
-not read any further, so that a burst waits in the network; if that lasts `PATIENCE` seconds it is read again, for the
-answers of our own submits must not wait for a store that is away, and what is over the limit is refused for now.
+Of each deliver_sm the Hub is asked to record it; it is answered ESME_ROK when that is done, ESME_RX_T_APPN when it
+failed: the centre keeps it and sends it again. The number of those being recorded is bounded. At `LIMIT` the connection
+is not read any further, so that a burst waits in the network; if that lasts `PATIENCE` seconds it is read again, for
+the answers of our own submits must not wait for a store that is away, and what is over the limit is refused for now.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from gateway import text
 from gateway.transports.base import Incoming, Receipt
@@ -56,7 +57,7 @@ class Inbound:
         self._answer = answer
         self._hold = hold
         self._idle = idle
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._patience: asyncio.TimerHandle | None = None
         self._stuck = False
         self._failing = False
@@ -71,9 +72,15 @@ class Inbound:
         if self._stuck and len(self._tasks) >= LIMIT:
             self._answer(request, _TEMPORARY)
             return
-        task = asyncio.get_running_loop().create_task(self._record(request))
+        try:
+            said = heard(self._route, request.message)
+            recorded = self._hub.receipt(said) if isinstance(said, Receipt) else self._hub.incoming(said)
+        except Exception as error:  # whatever it is, the centre must keep what we could not
+            self._put_off(request, error)
+            return
+        task = asyncio.ensure_future(recorded)
         self._tasks.add(task)
-        task.add_done_callback(self._recorded)
+        task.add_done_callback(partial(self._recorded, request))
         if len(self._tasks) == LIMIT and not self._stuck:
             self._hold(True)
             self._patience = asyncio.get_running_loop().call_later(PATIENCE, self._lose_patience)
@@ -84,29 +91,27 @@ class Inbound:
             task.cancel()
         self._stop_waiting()
 
-    async def _record(self, request: Arrived) -> None:
-        try:
-            said = heard(self._route, request.message)
-            if isinstance(said, Receipt):
-                await self._hub.receipt(said)
-            else:
-                await self._hub.incoming(said)
-        except Exception as error:  # whatever it is, the centre must keep what we could not
-            self._answer(request, _TEMPORARY)
-            log.log(
-                logging.DEBUG if self._failing else logging.WARNING,
-                "route %s: what the SMS centre delivered could not be recorded (%s); it was asked to try again",
-                self._route,
-                type(error).__name__,
-                extra={"action": "smpp_deliver_deferred"},
-            )
-            self._failing = True
-        else:
-            self._failing = False
-            self._answer(request, _OK)
+    def _put_off(self, request: Arrived, error: BaseException) -> None:
+        """The centre keeps it and tries again."""
+        self._answer(request, _TEMPORARY)
+        log.log(
+            logging.DEBUG if self._failing else logging.WARNING,
+            "route %s: what the SMS centre delivered could not be recorded (%s); it was asked to try again",
+            self._route,
+            type(error).__name__,
+            extra={"action": "smpp_deliver_deferred"},
+        )
+        self._failing = True
 
-    def _recorded(self, task: asyncio.Task[None]) -> None:
+    def _recorded(self, request: Arrived, task: asyncio.Future[Any]) -> None:
         self._tasks.discard(task)
+        if not task.cancelled():  # else the connection is gone, or the daemon stops: nobody hears an answer
+            error = task.exception()
+            if error is None:
+                self._failing = False
+                self._answer(request, _OK)
+            else:
+                self._put_off(request, error)
         if len(self._tasks) <= LIMIT // 2 and (self._stuck or self._patience is not None):
             self._stop_waiting()
             self._stuck = False

@@ -12,7 +12,6 @@ tearing the connection down at once would make unknown what could still be answe
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 import socket
@@ -54,7 +53,6 @@ UNSENT_OCTETS = 16 * 1024
 PIECE = 100
 #: PDUs waiting to be written to a peer that does not read, above which we do not read from it either.
 UNSENT_LIMIT = 1000
-_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)  # Linux
 #: PDUs without consequence that are worth a warning each, on one connection; what follows is for debugging.
 IGNORED_LIMIT = 20
 #: Seconds for the last words: an answer to our unbind; the closing of the connection.
@@ -137,7 +135,6 @@ class Link(asyncio.Protocol):
         self._may_write = may_write
         self._session: Session | None = None
         self._transport: asyncio.Transport | None = None
-        self._socket: socket.socket | None = None
         self._sent: dict[int, Sent] = {}
         self._late: dict[int, Sent] = {}  # given up; at most the window of them
         self._asked: dict[int, Question] = {}
@@ -248,7 +245,6 @@ class Link(asyncio.Protocol):
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(high=WRITE_LIMIT)
-        self._socket = transport.get_extra_info("socket") if _QUICKACK is not None else None
         now = self._clock()
         response = self._route.response_timeout
         timers = Timers(
@@ -275,7 +271,6 @@ class Link(asyncio.Protocol):
             return
         now = self._clock()
         self._guarded(lambda: self._act(session.receive(data, now), now))
-        self._acknowledge()
 
     def eof_received(self) -> None:
         """The peer will send no more: nothing can be answered any more."""
@@ -445,16 +440,6 @@ class Link(asyncio.Protocol):
                 self._unwritten.clear()
             transport.write(session.data_to_send())
         self._arm(session)
-
-    def _acknowledge(self) -> None:
-        """Acknowledge what was read at once, where the system can.
-
-        A centre that leaves Nagle's algorithm on keeps its next PDU back until then (RFC 9293 section 3.7.4), and a
-        delayed acknowledgement would make it wait for 40 ms, window after window.
-        """
-        if self._socket is not None and _QUICKACK is not None:
-            with contextlib.suppress(OSError):
-                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _hold_for_inbound(self, hold: bool) -> None:
         self._hold("inbound", hold)

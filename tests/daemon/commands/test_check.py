@@ -70,6 +70,14 @@ def test_a_listener_without_a_domain_is_wrong(tocsin, configuration) -> None:
     assert "there is no domain" in findings(tocsin)["listen"]
 
 
+def test_copies_that_nobody_may_send_are_noted(tocsin, configuration) -> None:
+    text = configuration.read_text().replace("[listen]", '[listen]\nwatch_domain = "watch.example.org"')
+    configuration.write_text(text)
+    assert "no copy is taken from anywhere" in findings(tocsin)["listen.watch_domain"]
+    configuration.write_text(text.replace("[listen]", '[listen]\nrelays = ["unix"]\nauthserv_id = "mx.example.org"'))
+    assert findings(tocsin) == {}
+
+
 def test_a_certificate_that_is_none_is_wrong(tocsin, configuration) -> None:
     (configuration.parent / "pem").write_text("nothing")
     text = configuration.read_text().replace("[listen]", '[listen]\ntls_certificate = "pem"\ntls_key = "pem"')

@@ -147,9 +147,7 @@ def test_without_notices_there_is_nothing_to_list(tocsin: Any, jean: str) -> Non
     assert (answer.code, "there is no notice 17" in answer.err) == (1, True)
 
 
-def test_filters_are_exported_as_one_script_that_can_be_added(
-    tocsin: Any, add: Any, jean: str, tmp_path: Path
-) -> None:
+def test_filters_are_exported_as_one_script_that_can_be_added(tocsin: Any, add: Any, jean: str, tmp_path: Path) -> None:
     words = {"name": "words", "when": {"field": "subject", "op": "contains", "value": "fire"}}
     add([document(), {**words, "actions": [{"sms": ["+32475000009"], "text": "{from}: {subject}"}]}])
     answer = tocsin("filter", "export", jean, "--sieve")

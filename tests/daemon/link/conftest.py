@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from daemon import config
 from daemon.assemble import House, transport_of
 from gateway import accounts, verbs
+from gateway.claims import MOST
 from gateway.draft import Recipient, Request, prepare
 from gateway.message import Channel, Origin, State
 from gateway.routing import Route
@@ -175,8 +176,8 @@ class Daemon:
             assert left[name] == 0, (name, left)
         routes, most = len(self.house.routes()), self.scale.most
         window = self._window * routes
-        # A window in flight, and what was answered and claimed anew while the rows of the last were being written.
-        bounds = {"claimed": 2 * window, "outcomes": 2 * window, "octets": 64 * 1024, "buffered": 64 * 1024}
+        # A window in flight, and what is claimed anew meanwhile; answers gather until a set of them is full.
+        bounds = {"claimed": 2 * window, "outcomes": MOST + window, "octets": 64 * 1024, "buffered": 64 * 1024}
         bounds |= {"numbers": 2 * routes, "places": 2 * routes, "questions": routes}
         bounds |= {"arriving": 500, "pdus": 1000, "writes": 2000}
         for name, count in most.items():

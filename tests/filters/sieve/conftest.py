@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -40,7 +41,7 @@ def look(mail: bytes, **circumstances: Any) -> Sight:
         "authserv_id": "mx.example.org",
         **circumstances,
     }
-    return Sight(Mail.read(results + mail), Context(**known), mail)
+    return Sight(replace(Mail.read(results + mail), size=len(mail)), Context(**known), mail)
 
 
 def here(script: str, mail: bytes, **circumstances: Any) -> Outcome:

@@ -1,6 +1,11 @@
-"""Mails that scripts are tried on: by hand, each with something a test may trip over; and the excerpts' own corpus."""
+"""Mails that scripts are tried on: by hand, each with something a test may trip over, and made by chance."""
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+
+from hypothesis import strategies as st
 
 SIMPLE = b"""\
 From: Jean Dupont <jean+news@Example.org>
@@ -102,3 +107,42 @@ text/plain without saying so
 """
 
 HANDMADE = {"simple": SIMPLE, "encoded": ENCODED, "mixed": MIXED, "broken": BROKEN, "odd": ODD}
+
+
+_TEXTS = st.text(alphabet="aAbzZ019 .,:;*?\\\\[](){}+-_'\"<>@=\t", max_size=40)
+_ADDRESS = st.sampled_from(
+    [
+        "a@example.org",
+        "A.B+c+d@Example.ORG",
+        "Jean <jean+news@example.org>",
+        '"Doe, J" <j@x.org>',
+        '"q q"@x.org',
+        "x@y.example (a comment)",
+        "Grp: a@b.example, c@d.example;",
+        "<only@angle.example>",
+        "nobody",
+        "",
+    ]
+)
+_ADDRESSES = st.lists(_ADDRESS, min_size=1, max_size=3).map(", ".join).filter(lambda text: text.strip(" ,") != "")
+_DATES = st.builds(
+    lambda moment, zone: format_datetime(moment.replace(tzinfo=timezone(timedelta(minutes=zone)))),
+    st.datetimes(datetime(1971, 1, 1), datetime(2037, 12, 31)),
+    st.sampled_from([0, 60, -210, 330, 765, -720]),
+)
+_FIELD = st.one_of(
+    st.tuples(st.sampled_from(["Subject", "X-A", "X-B", "X-Number", "X-Priority"]), _TEXTS),
+    st.tuples(st.sampled_from(["From", "To", "Cc", "Sender", "Reply-To"]), _ADDRESSES),
+    st.tuples(st.just("Date"), _DATES),
+    st.tuples(st.just("Received"), _DATES.map(lambda date: f"from a by b; {date}")),
+    st.tuples(st.just("X-Number"), st.integers(0, 10**9).map(str)),
+)
+_BODIES = st.sampled_from(["", "The report is ready.\n", "Hello\n\n--\ninner words\n"])
+
+
+def _mail(fields: list[tuple[str, str]], body: str) -> bytes:
+    return "".join(f"{name}: {value}\n" for name, value in fields).encode() + b"\n" + body.encode()
+
+
+#: Mails with any fields in any order, some more than once; all ASCII.
+MADE = st.builds(_mail, st.lists(_FIELD, min_size=1, max_size=12), _BODIES)

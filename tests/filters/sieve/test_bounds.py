@@ -33,7 +33,8 @@ SCRIPTS = [
     f'if body :raw :contains "{"a" * 4000}b" {{ stop; }}',
     "".join(f'if body :regex "{n}(a|b)*c{n}" {{ stop; }}\n' for n in range(300)),
     'set "x" "abc";' + 'set "x" "${x}${x}${x}${x}";' * 100,
-    'foreverypart { foreverypart { foreverypart { if header :mime :anychild :contains "content-type" "x" { keep; } } } }',
+    "foreverypart { foreverypart { foreverypart {"
+    ' if header :mime :anychild :contains "content-type" "x" { keep; } } } }',
     'foreverypart { if header :mime :anychild :param "name" :contains "content-type" "x" { notify "sms:me"; } }',
     "foreverypart { " + 'if body :contains "zzz" { stop; } ' * 200 + "}",
 ]
@@ -72,7 +73,8 @@ def test_no_more_than_so_many_tests_are_listed() -> None:
 
 PIECES = st.sampled_from(
     ["if", "header", "(", ")", "{", "}", "[", "]", ";", ",", '"a"', ":is", ":comparator", "5K", "keep", "not", "allof",
-     "text:\n", ".\n", "#", "/*", "*/", "require", '"fileinto"', "foreverypart", "${1}", "\\", '"', "true", "\u00e9", "\0"]
+     "text:\n", ".\n", "#", "/*", "*/", "require", '"fileinto"', "foreverypart", "${1}", "\\", '"', "true",
+     "\u00e9", "\0"]
 )  # fmt: skip
 
 
@@ -82,8 +84,11 @@ def test_any_text_is_a_script_or_refused_with_a_line_it_has(text: str) -> None:
     try:
         parse(text)
     except SieveError as error:
-        assert 1 <= error.line <= text.count("\n") + 1
-        assert error.problem
+        refused = error
+    else:
+        return
+    assert 1 <= refused.line <= text.count("\n") + 1
+    assert refused.problem
 
 
 @settings(derandomize=True, deadline=None, max_examples=200)

@@ -49,6 +49,11 @@ DEVIATIONS = {
         'header :mime :param "nosuch" :matches "content-type" "*"',
         False,
     ),
+    "an address field that is empty has no address, not an empty one (RFC 5228 section 5.1)": (
+        "empty",
+        'address :matches "to" "*"',
+        False,
+    ),
     "a mailto: may name several, with commas (RFC 6068 section 2)": (
         "simple",
         'valid_notify_method "mailto:a@example.org,b@example.org"',
@@ -61,7 +66,7 @@ DEVIATIONS = {
 @pytest.mark.parametrize("what", DEVIATIONS)
 def test_a_deviation_of_pigeonhole_is_still_one(pigeonhole: Pigeonhole, what: str) -> None:
     name, test, expected = DEVIATIONS[what]
-    mail = HANDMADE[name]
+    mail = {**HANDMADE, "empty": b"To:\nSubject: a\n\n"}[name]
     ours = here(f'{REQUIRE.format(more="")}if {test} {{ fileinto "yes"; }}', mail)
     theirs = pigeonhole.run(f'{REQUIRE.format(more="")}if {test} {{ fileinto "yes"; }}', mail, zone=ZONE)
     assert theirs.refused == (), theirs.output
@@ -75,6 +80,12 @@ def test_the_offset_of_a_zone_is_that_of_the_date_not_of_today(pigeonhole: Pigeo
     script = REQUIRE.format(more="") + 'if date :matches "date" "hour" "*" { fileinto "${0}"; }'
     there = {pigeonhole.run(script, one, zone="Europe/Brussels").filed for one in (mail, other)}
     assert len(there) == 1
+
+
+def test_small_letters_are_made_of_all_capitals(pigeonhole: Pigeonhole) -> None:
+    script = REQUIRE.format(more="") + 'set :lower "a" "ÀB"; fileinto "${a}";'
+    assert logged(here(script, HANDMADE["simple"])) == ("àb",)
+    assert pigeonhole.run(script, HANDMADE["simple"]).filed == ("Àb",)
 
 
 def test_what_is_asked_beside_a_constant_is_asked(pigeonhole: Pigeonhole) -> None:

@@ -91,6 +91,8 @@ REFUSED_HERE = [
     ('if currentdate :zone "CET" "hour" "b" { keep; }', 2, '"CET"'),
     ('if envelope "auth" "b" { keep; }', 2, '"auth"'),
     ('if header :regex "a" "(b)\\\\1" { keep; }', 2, "RE2"),
+    ('if header :regex "a" "((a{100}){100}){100}" { keep; }', 2, "regular expression"),
+    ('if header :regex "a" "(a{100}){100}" { keep; }', 2, "regular expression"),
     ('notify "sms:nobody";', 2, "no destination"),
     ('notify "mailto:";', 2, "nobody"),
     ('if header :matches "subject" "*" { notify "mailto:${1}"; }', 2, "written by you"),
@@ -171,15 +173,18 @@ TAKEN = [
     "IF TRUE { KEEP; } ELSIF NOT FALSE { STOP; } ELSE { }",
     'if header :IS :COMPARATOR "i;octet" ["a", "b"] "c" {}',
     'require "vacation"; vacation :days 7 :addresses ["a@example.org"] :subject "s" "gone";',
-    'require ["imap4flags", "variables"]; addflag "\\\\Seen"; setflag "v" ["a", "b"]; if hasflag "a" { keep :flags "c"; }',
-    'require ["editheader"]; addheader :last "X-A" "b"; deleteheader :index 1 :contains "X-B" ["c"]; deleteheader "X-C";',
+    'require ["imap4flags", "variables"];'
+    ' addflag "\\\\Seen"; setflag "v" ["a", "b"]; if hasflag "a" { keep :flags "c"; }',
+    'require ["editheader"]; addheader :last "X-A" "b";'
+    ' deleteheader :index 1 :contains "X-B" ["c"]; deleteheader "X-C";',
     'require ["mailbox", "fileinto"]; if mailboxexists "a" { fileinto :create "a"; }',
     'require ["foreverypart", "mime", "variables", "extracttext"]; foreverypart :name "o" {'
     ' foreverypart { extracttext :upper :first 5 "t"; break :name "o"; } }',
     'require "encoded-character"; if header "a" "${hex: 24 24}${unicode:40}${no}" { keep; }',
     'require ["spamtestplus", "relational", "comparator-i;ascii-numeric"];'
     ' if spamtest :percent :value "ge" :comparator "i;ascii-numeric" "40" { discard; }',
-    'require ["enotify", "variables"]; set :encodeurl "a" "b"; notify :from "a@example.org" :options ["x=y"] "mailto:a@b.c";',
+    'require ["enotify", "variables"]; set :encodeurl "a" "b";'
+    ' notify :from "a@example.org" :options ["x=y"] "mailto:a@b.c";',
     'require "enotify"; if notify_method_capability "mailto:a@b.c" "online" "maybe" { keep; }',
     'require ["regex", "variables"]; if header :regex :comparator "i;octet" "a" ["^b{1,3}$", "[[:alpha:]]", "${v}"] {}',
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -205,6 +206,21 @@ def test_a_duplicate_is_what_was_seen_before_and_what_is_new_is_handed_back() ->
     assert (again.verdict.stopped, again.remember) == (True, ())
 
 
+def test_where_nothing_is_remembered_a_duplicate_says_so() -> None:
+    assert judged('require "duplicate"; if duplicate { stop; }').notes == (
+        "line 1: duplicate is false: which mails came before is not known here",
+    )
+
+
+def test_an_expression_that_variables_make_impossible_ends_the_script_and_keeps_what_was_decided() -> None:
+    verdict = judged(
+        'require ["variables", "regex", "enotify"]; notify "sms:me"; set "a" "(";'
+        ' if header :regex "subject" "${a}" { stop; }'
+    )
+    assert len(verdict.actions) == 1
+    assert "regular expression" in verdict.notes[-1]
+
+
 def test_with_last_a_duplicate_is_remembered_anew() -> None:
     script = parse('require "duplicate"; if duplicate :last :uniqueid "u" { stop; }')
     assert script.run(look(SIMPLE), lambda handle, key: True).remember == (Remember("", "u", 7 * 24 * 3600, True),)
@@ -247,6 +263,13 @@ def test_a_script_says_what_of_a_mail_it_looks_at() -> None:
     assert parse('if header "a" "b" { keep; }').needs == {"headers"}
     assert parse('require "mime"; if exists :mime :anychild "a" { keep; }').needs == {"headers", "structure"}
     assert parse('require "body"; if body "a" { keep; }').needs == {"headers", "structure", "body"}
+
+
+def test_the_size_is_that_of_the_mail_where_only_its_header_is_at_hand() -> None:
+    header = SIMPLE.partition(b"\n\n")[0] + b"\n\n"
+    mail = replace(Mail.read(header), size=5000)
+    (verdict,) = evaluation.evaluate([parse("if size :over 4K { stop; }")], mail, look(SIMPLE).context, header)
+    assert verdict.stopped
 
 
 def test_without_the_octets_of_a_mail_its_header_and_text_are_looked_at() -> None:

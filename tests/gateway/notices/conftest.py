@@ -99,7 +99,7 @@ class Watch:
 
     def configure(self, **settings: Any) -> None:
         """How the account is told."""
-        self.store.run_now(partial(filterbook.configure, account=self.account, **settings))
+        self.store.run_now(partial(filterbook.configure, account=self.account, now=self.now, **settings))
 
     def arrived(self, octets: bytes, **way: Any) -> Arrived:
         """A mail that has come, as a copy unless told otherwise."""

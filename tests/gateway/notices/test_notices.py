@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -117,7 +116,7 @@ async def test_what_the_caller_writes_is_written_with_the_notices_or_not_at_all(
     watch.open(make_filter())
 
     def also(connection: Connection) -> None:
-        filterbook.configure(connection, watch.account, new_mail=True)
+        filterbook.configure(connection, watch.account, now=watch.now, new_mail=True)
         if broken:
             raise OSError("the lease is gone")
 

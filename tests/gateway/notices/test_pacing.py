@@ -104,7 +104,7 @@ async def test_a_storm_goes_on_and_the_caps_hold(watch: Any, make_filter: Any, m
             count += 1
         watch.release()
     assert len(watch.texts()) <= 5
-    told = {state for state in watch.states()}
+    told = set(watch.states())
     assert told <= {"sent", "digested", "gathered", "capped"}
     for _ in range(24):
         watch.release(after=HOUR)
@@ -254,3 +254,26 @@ async def test_nothing_is_counted_twice_when_the_planner_looks_again(
     for _ in range(20):
         watch.release(after=SECOND)
     assert sorted(watch.texts()) == sorted(f"mail {n}" for n in range(count))
+
+
+async def test_what_waits_for_caps_or_quiet_hours_is_told_once_these_are_changed(
+    watch: Any, make_filter: Any, make_mail: Any
+) -> None:
+    from gateway import accounts, filterbook
+
+    watch.open(make_filter(), cap_day=1)
+    watch.configure(quiet="12:30-23:00")
+    await watch.come(make_mail("one"), make_mail("two"))
+    await watch.come(make_mail("three"), after=HOUR)
+    assert watch.states() == ["sent", "capped", "held"]
+
+    def more(connection: Any) -> None:
+        accounts.change(connection, "ann", now=watch.now, settings={"cap_day": 20})
+        filterbook.look_again(connection, watch.account, watch.now)
+
+    watch.store.run_now(more)
+    watch.release()
+    assert watch.states() == ["sent", "held", "held"]
+    watch.configure(quiet="")
+    watch.release()
+    assert watch.texts("digest") == ["2 mails since 12:00: two; three"]

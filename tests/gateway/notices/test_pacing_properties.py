@@ -108,7 +108,7 @@ GAPS = st.one_of(
 STARTS = (datetime(2026, 3, 28, 18, tzinfo=UTC), datetime(2026, 10, 24, 18, tzinfo=UTC))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     FILTERS,
     QUIETS,
@@ -171,7 +171,7 @@ def _at_most(moments: list[datetime], most: int, window: timedelta) -> None:
         assert len(inside) <= most, f"{len(inside)} in {window}, {most} are allowed: {inside}"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(2, 600), st.integers(1, 40))
 def test_a_storm_is_one_sms_now_and_one_summary_later(mails: int, a_second: int) -> None:
     """Where the account's caps are no hindrance: however many come however fast, if they are many enough."""

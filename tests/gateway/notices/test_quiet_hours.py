@@ -56,7 +56,7 @@ def slowly(quiet: Quiet, now: datetime, zone: ZoneInfo) -> datetime | None:
         at += MINUTE
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(times, times, moments, st.sampled_from(ZONES))
 def test_they_end_when_the_wall_says_so(from_: time, to: time, now: datetime, zone: str) -> None:
     if from_ != to:

@@ -68,6 +68,7 @@ def test_a_message_that_arrives_is_told_from_end_to_end(scene) -> None:
         "recipients": 1,
         "subject": "",
         "text": "Hello",
+        "attachments": [],
         "at": None,
         "expires": "2026-11-24T12:00:00.000Z",
         "urgent": False,

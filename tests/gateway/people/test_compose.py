@@ -8,13 +8,18 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from gateway import compose
+from gateway import compose, reports, verbs
 from gateway.addressing import Wanted
+from gateway.claims import Claim
 from gateway.compose import Said
+from gateway.dsn import Asked, Wish
 from gateway.failure import RefusedError
 from gateway.intake import KeyUsedError, Taken, submit_many
 from gateway.quote import document
+from gateway.settlement import Settle
 from gateway.store import schema
+from gateway.transports.base import Outcome, Result
+from tests.gateway.people.conftest import NOW, ROUTES
 
 JEAN = "+32475123456"
 
@@ -245,3 +250,23 @@ def test_a_hundred_thousand_members_are_composed_in_reasonable_time(office: Any)
     assert found.units == 50_000
     assert len(to(found)) == 100_000
     assert time.monotonic() - began < 60
+
+
+async def test_one_report_tells_of_the_left_out_and_of_success_where_both_are_owed(office: Any) -> None:
+    ann = office.account()
+    office.list(ann, "friends", "022123456", "zoe@example.org")
+    asked = Asked(recipients={"zoe@example.org": Wish(frozenset({"SUCCESS", "DELAY"}))})
+    found = office.quote(ann, Wanted(lists=("friends",)), report_to="ann@example.org", dsn=asked)
+    submit(office, found)
+    claimed = await office.store.do(verbs.CLAIM, Claim("post", 10, 1, NOW, ROUTES[1]))
+    outcomes = tuple(Outcome(one.id, Result.ACCEPTED, written=NOW, answered=NOW) for one in claimed)
+    await office.store.do(verbs.SETTLE, Settle(outcomes, NOW, {"post": NOW}, 0.5, 1, routes=ROUTES))
+    house = reports.Office("sms.example.org", ROUTES)
+    made = office.store.run_now(lambda c: reports.make(c, office.store.identifiers, house, NOW))
+    assert made.routes == {"post"}
+    (mail,) = await office.store.do(verbs.CLAIM, Claim("post", 10, 1, NOW, ROUTES[1]))
+    words = mail.payload.decode()
+    assert "Action: failed\r\n" in words
+    assert "Final-Recipient: rfc822; friends@sms.example.org\r\n" in words
+    assert "Action: relayed\r\n" in words
+    assert office.store.run_now(lambda c: reports.make(c, office.store.identifiers, house, NOW)).routes == frozenset()

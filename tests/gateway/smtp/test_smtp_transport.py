@@ -192,8 +192,10 @@ async def test_an_answer_becomes_an_outcome(
         assert text in outcome.text
 
 
-@pytest.mark.parametrize("replies", [{"hello": ""}, {"MAIL": ""}, {"RCPT": ""}, {"hello": "554 no service"}])
-async def test_what_never_came_to_the_final_dot_was_certainly_not_taken(
+@pytest.mark.parametrize(
+    "replies", [{"hello": ""}, {"hello": "554 no service"}, {"EHLO": "554 go away", "HELO": ""}, {"MAIL": "530 log in"}]
+)
+async def test_a_server_that_serves_nobody_is_down_and_no_mail_pays_for_it(
     hub: Hub, serve: Any, replies: dict[str, str]
 ) -> None:
     async with transport(hub, await serve(speaks(), speaks(**replies), speaks())) as one:

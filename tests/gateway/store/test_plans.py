@@ -4,26 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, delete, event, insert, select, text
 
 from gateway import (
     backlog,
     claims,
+    erasure,
     expansion,
+    history,
     outline,
     presence,
     receipts,
     reports,
     rerouting,
     settlement,
+    story,
     unknown,
     verbs,
 )
+from gateway.message import State
 from gateway.receipts import Receive
 from gateway.store import schema
 from gateway.store.store import Store
@@ -31,6 +35,7 @@ from gateway.transports.base import Outcome, Receipt, ReceiptState, Result
 
 HOT = (
     "segment",
+    "past",
     "delivery",
     "message",
     "seen",
@@ -42,6 +47,10 @@ HOT = (
     "provision",
     "period",
 )
+
+
+SEGMENT = schema.segment
+_HALF = (SEGMENT.c.state == "delivered") & (SEGMENT.c.delivery_id % 2 == 0)
 
 
 @pytest.fixture
@@ -66,12 +75,14 @@ async def year(desk: Any, store: Store) -> Any:
     ):
         await store.run(partial(_multiply, table=table, keys=keys, where=where))
     await store.run(_finish)
+    desk.first = taken.id
     return desk
 
 
 def _multiply(connection: Connection, table: str, keys: str, where: str) -> None:
     """Add 750 copies of some rows, with other keys, finished where they are segments."""
     finished = {"state": "'delivered'", "rank": "NULL", "due": "NULL", "node": "NULL", "peer_key": "'x' || k"}
+    finished["finished"] = "1"
     own = finished if table == "segment" else {"name": "name || k"} if table == "account" else {}
     shifted = keys.split()
     columns = [column.name for column in schema.metadata.tables[table].c]
@@ -86,6 +97,9 @@ def _multiply(connection: Connection, table: str, keys: str, where: str) -> None
 
 
 def _finish(connection: Connection) -> None:
+    connection.execute(insert(schema.past).from_select(SEGMENT.c.keys(), select(SEGMENT).where(_HALF)))
+    connection.execute(delete(SEGMENT).where(_HALF))
+    connection.exec_driver_sql("UPDATE past SET peer_key = 'y' || id")
     receipts_of = "1, 'one', 'x', 'x' || id, '+32', '', 'delivered', '', '', ''"
     columns = "at, route, peer_id, peer_key, address, sender, state, error, submitted, done, segment_id"
     connection.exec_driver_sql(f"INSERT INTO receipt ({columns}) SELECT {receipts_of}, id FROM segment")
@@ -186,6 +200,39 @@ CASES: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
         ),
         set(),
     ),
+    "look for what is over": (
+        lambda desk: desk.store.read(
+            lambda connection: history.find(connection, desk.now + timedelta(days=1), after=0, silent=["one"])
+        ),
+        set(),
+    ),
+    "retire": (lambda desk: desk.store.run(_retire), set()),
+    "receive, for what is past": (
+        lambda desk: desk.store.do(
+            verbs.RECEIVE, Receive(Receipt("one", "y5", "+32475000000", "", ReceiptState.DELIVERED), desk.now)
+        ),
+        {"ix_past_peer_key"},
+    ),
+    "story": (
+        lambda desk: desk.store.read(lambda connection: story.show(connection, desk.first)),
+        {"ix_past_message_id", "ix_segment_message_id"},
+    ),
+    "list": (
+        lambda desk: desk.store.read(lambda connection: story.page(connection, story.Wanted(), before=10**9, limit=5)),
+        {"ix_past_message_id", "ix_segment_message_id"},
+    ),
+    "list, by state": (
+        lambda desk: desk.store.read(
+            lambda connection: story.page(connection, story.Wanted(state=State.DELIVERED), before=10**9, limit=5)
+        ),
+        {"ix_past_message_id", "ix_segment_message_id"},
+    ),
+    "erase": (
+        lambda desk: desk.store.run(
+            lambda connection: erasure.erase(connection, desk.now + timedelta(days=1), 1_000_000)
+        ),
+        {"ix_past_message_id", "ix_segment_message_id"},
+    ),
     "backlog": (lambda desk: desk.store.read(presence.backlog), set()),
     "counts": (lambda desk: desk.store.read(backlog.counts), {"ix_segment_ready", "ix_segment_waiting"}),
     "standing": (lambda desk: desk.store.read(partial(outline.standing, message=1, inline=10)), set()),
@@ -199,6 +246,15 @@ CASES: dict[str, tuple[Callable[[Any], Any], set[str]]] = {
 }
 
 
+BY_STATISTICS = ("retire", "erase", "story", "list", "list, by state")
+
+
+def _retire(connection: Connection) -> None:
+    later = datetime(2026, 3, 11, 13, tzinfo=UTC)
+    some = history.find(connection, later, after=0, silent=["one"]).segments[:500]
+    assert history.retire(connection, some, later, silent=["one"]) == len(some) == 500
+
+
 async def _settle(desk: Any, result: Result) -> None:
     await desk.settle(await desk.claim(2), result, peer_id="5")
 
@@ -206,6 +262,8 @@ async def _settle(desk: Any, result: Result) -> None:
 async def test_hot_statements_use_their_indexes(year: Any, store: Store) -> None:
     wrong = []
     for name, (act, indexes) in CASES.items():
+        if name in BY_STATISTICS and store.engine.dialect.name == "postgresql":
+            continue  # it sees that these tables are small, or a step much of them
         with plans(store) as collected:
             await act(year)
         assert collected, name

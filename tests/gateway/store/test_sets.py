@@ -118,3 +118,12 @@ async def test_the_end_waits_for_the_patient_and_does_not_let_them_wait(
     await asyncio.wait_for(lane.finish(), 5)
     assert [one.result() for one in waiting] == [1, 2]
     assert carried[1:] == [[("answer", 2), ("ask", 1)]]
+
+
+async def test_who_sends_one_after_the_other_is_not_held_up_by_the_pace_for_long(make: Callable[..., Lane]) -> None:
+    """Nobody comes while he waits, so waiting is given up: two hundred would take ten seconds at the pace."""
+    lane, loop = make(pace=0.05), asyncio.get_running_loop()
+    began = loop.time()
+    for n in range(200):
+        await lane.do("ask", n)
+    assert loop.time() - began < 200 * 0.05 / 2
