@@ -1,4 +1,4 @@
-"""A filter tried on mails that came before: caps, its own limit, quiet hours as they would have been; nothing is kept."""
+"""A filter tried on mails that came before: caps, limits and quiet hours as they would have been; nothing is kept."""
 
 from __future__ import annotations
 
