@@ -173,9 +173,10 @@ def watched(dovecot: DovecotImap, place: Path, users: list[str], mails: int, sec
         lost = [subject for subject in taken if subject not in sink.came]
         p50, p99 = quantiles([(sink.came[one] - at) / 1e6 for one, at in taken.items() if one in sink.came])
     print(
-        f"  {len(users):5} mailboxes: {each / 1024:5.0f} KiB each, idle {idle:4.1f} % of a core ({empty:.1f} with {WARM}), "
-        f"250 to submit_sm p50 {p50:.0f} ms, p99 {p99:.0f} ms; all connected in {connected:.0f} s ({connecting:.1f} s of a core)"
-        + (f"; {len(lost)} LOST" if lost else ""),
+        f"  {len(users):5} mailboxes: {each / 1024:5.0f} KiB each, "
+        f"idle {idle:4.1f} % of a core ({empty:.1f} with {WARM}), "
+        f"250 to submit_sm p50 {p50:.0f} ms, p99 {p99:.0f} ms; "
+        f"all connected in {connected:.0f} s ({connecting:.1f} s of a core)" + (f"; {len(lost)} LOST" if lost else ""),
         flush=True,
     )
 
