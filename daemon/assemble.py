@@ -293,7 +293,8 @@ class House:
                 self.config.listen.authserv_id,
             )
 
-        return Watcher(self.store, self._notifier(), self.board, node, terms, self._work, now=self._now)
+        notifier = self._notifier()
+        return Watcher(self.store, notifier, self.board, node, terms, self._work, now=self._now, measures=self.measures)
 
     def _beaten(self, at: float) -> None:
         self._beat = at

@@ -61,6 +61,8 @@ class Measures:
         self.commits = Histogram(SECONDS)
         self.failed = 0
         self.sets: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SIZES))
+        #: The watched mailboxes of this daemon by state; empty where it watches none.
+        self.mailboxes: Counter[str] = Counter()
         self.requests: Counter[tuple[str, int]] = Counter()
         self.request_seconds: defaultdict[str, Histogram] = defaultdict(lambda: Histogram(SECONDS))
         #: The route of each segment that is with a transport.

@@ -19,6 +19,8 @@ Resolve = Callable[[str, int], Sequence[Target]]
 #: IPv6 networks whose addresses carry an IPv4 address: NAT64 (RFC 6052 section 2.1), 6to4 (RFC 3056), and where in
 #: the 128 bits it lies, counted from the right.
 _CARRIERS = ((ipaddress.IPv6Network("64:ff9b::/96"), 0), (ipaddress.IPv6Network("2002::/16"), 80))
+#: NAT64 for a network's own use (RFC 8215): who knows where it leads.
+_OWN_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 
 
 class InsideError(OSError):
@@ -40,7 +42,7 @@ def is_outside(address: Address) -> bool:
             carried = address.teredo[1]
         if carried is not None:
             return is_outside(carried)
-        if address.is_site_local:
+        if address.is_site_local or address in _OWN_NAT64:
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved and not address.is_unspecified
 

@@ -27,5 +27,6 @@ def of_mail(mail: Mail) -> bytes:
         )
     files = [f"{one.name}\0{one.type}" for one in mail.attachments]
     for text in (mail.text, mail.stand_in, mail.report, *files):
-        digest.update(text.encode("utf-8", "replace") + b"\0\n")
+        # Servers have their own ways with the empty lines at a mail's end.
+        digest.update(text.rstrip().encode("utf-8", "replace") + b"\0\n")
     return digest.digest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ _mailbox = schema.mailbox
 TLS_PORTS = {"implicit": 993, "starttls": 143, "none": 143}
 AUTHS = ("login", "plain", "xoauth2", "oauthbearer")
 #: States of a mailbox, as `status` shows them; `refused` waits long, for its credentials are wrong.
-NEW, UP, DOWN, REFUSED = "connecting", "up", "down", "refused"
+STATES = NEW, UP, DOWN, REFUSED = "connecting", "up", "down", "refused"
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\.?|[0-9A-Fa-f:]{2,39}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -39,7 +39,7 @@ class Login:
     tls: str
     auth: str
     user: str
-    secret: bytes
+    secret: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Mailbox:
     tls: str
     auth: str
     user: str
-    sealed: bytes
+    sealed: bytes = field(repr=False)
     folders: tuple[Folder, ...]
     node: int | None
     taken: int

@@ -65,7 +65,10 @@ def share_out(connection: Connection, node: int, held: Sequence[int], *, most: i
     surplus = sorted(own)[target:] if not took else []
     if surplus:
         _let_go(connection, node, surplus)
-    return Shares(mailboxes.load(connection, took), frozenset(set(held) - own | set(surplus)))
+    # What is this node's by its row and is not watched was left when it was taken for dead, and nobody took it since.
+    missing = sorted(own - set(held) - set(surplus))[: most - len(took)]
+    _lease(connection, node, missing)
+    return Shares(mailboxes.load(connection, [*took, *missing]), frozenset(set(held) - own | set(surplus)))
 
 
 def _take(connection: Connection, node: int, living: dict[int, str], most: int) -> list[int]:
@@ -74,10 +77,14 @@ def _take(connection: Connection, node: int, living: dict[int, str], most: int) 
     free = _mailbox.c.node.is_(None) | _mailbox.c.node.not_in(sorted(living))
     statement = select(_mailbox.c.id).where(free).order_by(_mailbox.c.id).limit(most).with_for_update(skip_locked=True)
     took = list(connection.execute(statement).scalars())
-    if took:
-        again = update(_mailbox).where(_mailbox.c.id.in_(took))
-        connection.execute(again.values(node=node, taken=_mailbox.c.taken + 1))
+    _lease(connection, node, took)
     return took
+
+
+def _lease(connection: Connection, node: int, ids: Sequence[int]) -> None:
+    if ids:
+        again = update(_mailbox).where(_mailbox.c.id.in_(list(ids)))
+        connection.execute(again.values(node=node, taken=_mailbox.c.taken + 1))
 
 
 def _let_go(connection: Connection, node: int, ids: Sequence[int]) -> None:

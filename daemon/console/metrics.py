@@ -25,7 +25,7 @@ from daemon.console.problems import ProblemError
 from daemon.dispatcher import Dispatcher
 from daemon.measures import Histogram, Measures
 from daemon.peers import Networks, Peer
-from gateway import backlog
+from gateway import backlog, mailboxes
 from gateway.message import OPEN
 from gateway.store.errors import StoreError
 from gateway.store.store import Store
@@ -61,6 +61,7 @@ class House(Collector):
         yield from self._messages()
         yield from self._routes()
         yield from self._store()
+        yield from self._mailboxes()
         yield from self._http()
 
     def _messages(self) -> Iterator[Metric]:
@@ -113,6 +114,10 @@ class House(Collector):
         members = {(verb,): one for verb, one in told.sets.items()}
         yield _histogram("tocsin_store_set_members", "Members of a verb in one commit.", members, "verb")
         yield _counter("tocsin_store_failures", "Members that could not be committed.", {(): told.failed})
+
+    def _mailboxes(self) -> Iterator[Metric]:
+        counted = {(state,): self._measures.mailboxes[state] for state in mailboxes.STATES}
+        yield _gauge("tocsin_mailboxes", "Mailboxes this process watches, by how they are.", counted, "state")
 
     def _http(self) -> Iterator[Metric]:
         told = self._measures

@@ -100,9 +100,10 @@ def read(client: Client, uids: Sequence[int], needs: Collection[Need]) -> list[R
         header = bytes(told.get(b"BODY[HEADER]<0>") or b"")
         mail = Mail.read(header)
         whole = _structure(told)
-        if whole is None:
+        wanted = "body" in needs or not mail.message_id
+        if whole is None or (wanted and structure.is_hollow(whole)):
             octets = header + b"".join(_blind(client, uid))
-        elif "body" in needs or not mail.message_id:
+        elif wanted:
             octets = structure.assemble(header, whole, _texts(client, uid, whole))
         else:
             octets = structure.assemble(header, whole, {})

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -37,8 +37,8 @@ class Credentials:
 
     token_url: str
     client_id: str
-    refresh_token: str
-    client_secret: str = ""
+    refresh_token: str = field(repr=False)
+    client_secret: str = field(default="", repr=False)
     scope: str = ""
 
     @classmethod
@@ -70,9 +70,9 @@ class Credentials:
 class Token:
     """An access token, until when it is good (monotonic seconds), and the refresh token to use from now on."""
 
-    access: str
+    access: str = field(repr=False)
     until: float
-    refresh: str
+    refresh: str = field(repr=False)
 
 
 class Tokens:

@@ -143,6 +143,11 @@ def texts(whole: Part) -> list[Part]:
     return found
 
 
+def is_hollow(whole: Part) -> bool:
+    """Whether it is a multipart in which the server found nothing: its boundary is missing, or never comes."""
+    return whole.type == b"multipart" and not any(part.size for part in whole.walk())
+
+
 def inner_headers(whole: Part) -> list[str]:
     """The sections of mails within the mail, whose headers are worth reading."""
     return [part.section for part in whole.walk() if part.is_message][:4]

@@ -114,7 +114,8 @@ class Watch:
     def wake(self, why: str) -> None:
         """The idler has news, or the time has come. A server that cries wolf is gone to ever more seldom."""
         if why == "news" and self._vain > _CREDULOUS:
-            self.idler.at(self.clock() + _backoff(self._vain - _CREDULOUS, 0.1, _WOLF), self)
+            self._vain += 1
+            self.idler.at(self.clock() + _backoff(self._vain - _CREDULOUS - 1, 0.1, _WOLF), self)
             return
         self.crew.submit(self.mailbox.host, partial(self.visit, why))
 

@@ -12,7 +12,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -21,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from daemon.board import Board
+from daemon.measures import Measures
 from daemon.watching.arrivals import arrived
 from daemon.watching.crew import Crew
 from daemon.watching.idling import Idler
@@ -109,8 +111,10 @@ class Watcher:
         ready: Callable[[Sequence[str] | None], None],
         *,
         now: Callable[[], datetime],
+        measures: Measures,
     ) -> None:
         """`ready` is told which routes have work."""
+        self._measures = measures
         self._ready = ready
         self._store = store
         self._notifier = notifier
@@ -148,6 +152,8 @@ class Watcher:
                         await self._store.run(partial(folders.forget, before=self._now() - _MET))
                 except StoreError as error:
                     log.warning("the store cannot be used now: %s", error, extra={"action": "store_down"})
+                if telling.done():
+                    telling.result()  # a defect
                 await asyncio.sleep(_LOOK)
         finally:
             telling.cancel()
@@ -175,8 +181,8 @@ class Watcher:
             for n, mailbox in enumerate(shares.took):
                 self._drop(mailbox.id)
                 self._begin(mailbox, n * _SPREAD)
-        well = sum(1 for held in self._held.values() if held.said[0] == mailboxes.UP)
-        total = len(self._held)
+        states = self._measures.mailboxes = Counter(held.said[0] for held in self._held.values())
+        well, total = states[mailboxes.UP], len(self._held)
         self._board.set(
             watch_leases.KIND,
             watch_leases.NAME,
@@ -194,11 +200,14 @@ class Watcher:
             held.watches.append(watch)
             watch.start(seconds)
 
-    def _drop(self, number: int) -> None:
-        held = self._held.pop(number, None)
-        if held is not None:
-            held.close()
-            self.settings().tokens.drop(number)
+    def _drop(self, number: int, taken: int | None = None) -> None:
+        """Leave a mailbox; with `taken`, only if it was not taken anew since."""
+        held = self._held.get(number)
+        if held is None or taken not in (None, held.mailbox.taken):
+            return
+        del self._held[number]
+        held.close()
+        self.settings().tokens.drop(number)
 
     # What watches need, from their threads ----------------------------------------------------------------------------
 
@@ -258,8 +267,13 @@ class Watcher:
         else:
             self._wait(self._store.run(also))
 
-    def say(self, mailbox: Mailbox, folder: str, state: str, why: str) -> None:
+    def _held_as(self, mailbox: Mailbox) -> _Held | None:
+        """What is held of it by the lease that the asking watch has; None where that is over."""
         held = self._held.get(mailbox.id)
+        return held if held is not None and held.mailbox.taken == mailbox.taken else None
+
+    def say(self, mailbox: Mailbox, folder: str, state: str, why: str) -> None:
+        held = self._held_as(mailbox)
         if held is None:
             return
         with held.lock:
@@ -267,13 +281,13 @@ class Watcher:
             held.trying = 0.0
             if state == mailboxes.UP:
                 held.states.pop("", None)  # one got in: what was said of the credentials holds no more
-            whole = _whole(held.states)
-            if whole == held.said:
+            whole = _whole(held.states, [one.name for one in mailbox.folders])
+            early = whole[0] == mailboxes.UP and not {one.name for one in mailbox.folders} <= held.states.keys()
+            if whole == held.said or early:  # where all is well so far, the others are waited for
                 return
             held.said = whole
-            said = watch_leases.Said(mailbox.id, mailbox.taken, *whole, self._now())
-        with self._telling:
-            self._unsaid[mailbox.id] = said
+            with self._telling:
+                self._unsaid[mailbox.id] = watch_leases.Said(mailbox.id, mailbox.taken, *whole, self._now())
         self._log(mailbox, *whole)
         if self._loop is not None and not self._closing:
             self._loop.call_soon_threadsafe(self._news.set)
@@ -283,9 +297,9 @@ class Watcher:
 
         Until they are known to be good one folder alone tries them, so that a wrong password is shown once.
         """
-        held = self._held.get(mailbox.id)
+        held = self._held_as(mailbox)
         if held is None:
-            return 0.0
+            raise watch_leases.LostError
         with held.lock:
             if held.again is not None and (left := (held.again - self._now()).total_seconds()) > 0:
                 return left
@@ -298,7 +312,7 @@ class Watcher:
 
     def welcome(self, mailbox: Mailbox) -> None:
         """Its credentials were taken."""
-        held = self._held.get(mailbox.id)
+        held = self._held_as(mailbox)
         if held is None:
             return
         with held.lock:
@@ -310,7 +324,7 @@ class Watcher:
 
     def refused(self, mailbox: Mailbox, why: str) -> float:
         """Its credentials were refused: seconds until the next try. Its owner is told once."""
-        held = self._held.get(mailbox.id)
+        held = self._held_as(mailbox)
         if held is None:
             raise watch_leases.LostError
         now = self._now()
@@ -338,7 +352,7 @@ class Watcher:
     def lost(self, mailbox: Mailbox) -> None:
         log.info("a mailbox is another daemon's now, or is gone", extra={"action": "watch_lost", "mailbox": mailbox.id})
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._drop, mailbox.id)
+            self._loop.call_soon_threadsafe(self._drop, mailbox.id, mailbox.taken)
 
     def _log(self, mailbox: Mailbox, state: str, why: str) -> None:
         level = logging.INFO if state == mailboxes.UP else logging.WARNING
@@ -386,7 +400,7 @@ class Watcher:
             raise StoreError("this daemon stops watching") from None
 
 
-def _whole(states: dict[str, tuple[str, str]]) -> tuple[str, str]:
+def _whole(states: Mapping[str, tuple[str, str]], names: Sequence[str]) -> tuple[str, str]:
     """How a mailbox is, of its folders: the worst of them, in one sentence."""
     if (
         "" in states
@@ -394,7 +408,7 @@ def _whole(states: dict[str, tuple[str, str]]) -> tuple[str, str]:
         and not any(state == mailboxes.UP for state, _ in states.values())
     ):
         return states[""]
-    told = {name: said for name, said in states.items() if name}
+    told = {name: states[name] for name in names if name in states}
     for wanted in (mailboxes.DOWN, mailboxes.NEW):
         for state, why in told.values():
             if state == wanted:

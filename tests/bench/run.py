@@ -21,6 +21,7 @@ BENCHMARKS = {
     "filters": "criteria.py",
     "sieve": "sieve.py",
     "memory": "memory.py",
+    "mailboxes": "mailboxes.py",
 }
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.peers.daemon_process import DaemonProcess
+from tests.peers.daemon_process import DaemonProcess, operator
+from tests.peers.dovecot_imap import PASSWORD, DovecotImap
 from tests.peers.ledgers import Books, add_payers
 from tests.peers.node_smpp import NodeSmpp
 from tests.peers.postfix import Postfix
 from tests.peers.presence import require
+from tests.peers.watched import KEY
 
 pytest.register_assert_rewrite("tests.peers.kill_rounds")
 
@@ -66,3 +70,56 @@ async def serve(tmp_path: Path, books: Books, database: str) -> AsyncIterator[Ca
     for one in made:
         if one.process is not None:
             await one.kill()
+
+
+# Watched mailboxes
+
+BOSS = {
+    "name": "boss",
+    "source": "all",
+    "when": {"field": "from", "op": "is", "value": "boss@corp.example"},
+    "actions": [{"sms": ["+32475123456"], "text": "{from_name}: {subject}"}],
+}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("certificate")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
+    subprocess.run(
+        [*command.split(), "-addext", "subjectAltName=DNS:localhost"], cwd=folder, check=True, capture_output=True
+    )
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.fixture
+def dovecot(certificate: tuple[Path, Path]) -> Iterator[DovecotImap]:
+    one = DovecotImap(*certificate)
+    one.start()
+    yield one
+    one.remove()
+
+
+@pytest.fixture
+def house(
+    serve: Callable[..., DaemonProcess],
+    centre: NodeSmpp,
+    certificate: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., DaemonProcess]:
+    """Makes daemons that may watch loopback, trust the certificate, and have a key for passwords."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    (tmp_path / "store.key").write_text(KEY + "\n")
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    (tmp_path / "boss.json").write_text(json.dumps(BOSS))
+
+    def make(*more: dict[str, object], **listen: object) -> DaemonProcess:
+        daemon = serve([operator(centre.port), *more], **listen)
+        daemon.config["store"]["secret_file"] = str(tmp_path / "store.key")
+        daemon.config["watch"] = {"allow_private_hosts": True, "poll": "PT1M"}
+        daemon.config["log"]["level"] = "info"
+        daemon.write()
+        return daemon
+
+    return make

@@ -4,106 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from email.message import EmailMessage
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.peers.daemon_process import DaemonProcess, operator, until
+from tests.journeys.watching import done, is_up, mail, state
+from tests.peers.daemon_process import DaemonProcess, until
 from tests.peers.dovecot_imap import PASSWORD, DovecotImap
 from tests.peers.ledgers import Books
 from tests.peers.node_smpp import NodeSmpp
 
-pytestmark = [pytest.mark.peer("node-smpp"), pytest.mark.peer("dovecot")]
-
-FILTER = {
-    "name": "boss",
-    "source": "all",
-    "when": {"field": "from", "op": "is", "value": "boss@corp.example"},
-    "actions": [{"sms": ["+32475123456"], "text": "{from_name}: {subject}"}],
-}
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("certificate")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
-    subprocess.run(
-        [*command.split(), "-addext", "subjectAltName=DNS:localhost"], cwd=folder, check=True, capture_output=True
-    )
-    return folder / "cert.pem", folder / "key.pem"
-
-
-@pytest.fixture
-def dovecot(certificate: tuple[Path, Path]) -> Iterator[DovecotImap]:
-    one = DovecotImap(*certificate)
-    one.start()
-    yield one
-    one.remove()
-
-
-@pytest.fixture
-def house(
-    serve: Callable[..., DaemonProcess],
-    centre: NodeSmpp,
-    certificate: tuple[Path, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[], DaemonProcess]:
-    """Makes daemons that may watch loopback, trust the certificate, and have a key for passwords."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    (tmp_path / "store.key").write_text("a line of thirty-two characters, or some more\n")
-    (tmp_path / "password").write_text(PASSWORD + "\n")
-    (tmp_path / "boss.json").write_text(json.dumps(FILTER))
-
-    def make() -> DaemonProcess:
-        daemon = serve([operator(centre.port)])
-        daemon.config["store"]["secret_file"] = str(tmp_path / "store.key")
-        daemon.config["watch"] = {"allow_private_hosts": True, "poll": "PT1M"}
-        daemon.config["log"]["level"] = "info"
-        daemon.write()
-        return daemon
-
-    return make
-
-
-def mail(subject: str, sender: str = "The Boss <boss@corp.example>") -> EmailMessage:
-    made = EmailMessage()
-    made["From"] = sender
-    made["To"] = "jean@example.org"
-    made["Subject"] = subject
-    made["Message-ID"] = f"<{time.monotonic_ns()}@corp.example>"
-    made.set_content("words\n")
-    return made
-
-
-async def done(daemon: DaemonProcess, *words: str) -> str:
-    code, printed, said = await daemon.verb(*words)
-    assert code == 0, said
-    return printed
+pytestmark = [pytest.mark.peer("node-smpp"), pytest.mark.peer("dovecot-imap")]
 
 
 async def watch(daemon: DaemonProcess, dovecot: DovecotImap, tmp_path: Path, user: str = "jean") -> None:
     login = ("--host", "localhost", "--port", str(dovecot.imaps), "--user", user)
     printed = await done(daemon, "mailbox", "add", "jean", *login, "--password-file", str(tmp_path / "password"))
     assert printed == user + "\n"
-
-
-async def state(daemon: DaemonProcess, name: str) -> dict[str, Any]:
-    lines = json.loads(await done(daemon, "status", "--json"))
-    return next((line for line in lines if line["name"] == name), {"state": None, "why": ""})
-
-
-async def is_up(daemon: DaemonProcess, name: str = "jean/jean") -> None:
-    for _ in range(100):
-        if (await state(daemon, name))["state"] == "up":
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(await state(daemon, name))
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

@@ -148,6 +148,22 @@ class DovecotImap:
                 octets = mail if isinstance(mail, bytes) else mail.as_bytes()
                 client.sendmail("sender@example.org", [f"{user}@example.org"], octets)
 
+    def create(self, user: str, folder: str) -> None:
+        """Make a folder."""
+        command = ["doveadm", "-c", str(self._config), "mailbox", "create", "-u", user, folder]
+        subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+    def file(self, user: str, folder: str, mail: EmailMessage) -> None:
+        """Put a mail into a folder."""
+        command = ["doveadm", "-c", str(self._config), "save", "-u", user, "-m", folder]
+        subprocess.run(command, input=mail.as_bytes(), check=True, capture_output=True, timeout=30)
+
+    def who(self) -> str:
+        """Who is connected over IMAP."""
+        command = ["doveadm", "-f", "tab", "-c", str(self._config), "who", "-1"]
+        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout.splitlines()
+        return "\n".join(line for line in told[1:] if "imap" in line)
+
     def recreate(self, user: str) -> None:
         """Make the user's mailbox anew: another UIDVALIDITY, nothing in it."""
         shutil.rmtree(self.directory / "mail" / user, ignore_errors=True)

@@ -12,6 +12,7 @@ from typing import NoReturn
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+CYRUS = ROOT / ".peers" / "cyrus"
 NODE_SMPP = ROOT / ".peers" / "node_modules" / "smpp"
 
 
@@ -32,6 +33,20 @@ def _dovecot() -> bool:
     return sieve and shutil.which("dovecot", path=_EVERYWHERE) is not None and os.geteuid() == 0
 
 
+def _dovecot_imap() -> bool:
+    return _dovecot() and Path("/usr/lib/dovecot/imap").exists()
+
+
+def _cyrus() -> bool:
+    # Unpacked, with the libraries it needs; it changes to its own user, too.
+    program = CYRUS / "usr" / "lib" / "cyrus" / "bin" / "imapd"
+    if os.geteuid() or not (CYRUS / "installed").exists() or not program.exists():
+        return False
+    own = {**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, CYRUS.glob("usr/lib/*-linux-*")))}
+    needed = subprocess.run(["ldd", program], env=own, capture_output=True, text=True, check=False)
+    return not needed.returncode and "not found" not in needed.stdout
+
+
 def _postfix() -> bool:
     # It changes to its own users, which only root may.
     return shutil.which("postfix", path=_EVERYWHERE) is not None and os.geteuid() == 0
@@ -43,7 +58,9 @@ def _net_smpp() -> bool:
 
 
 PEERS: Mapping[str, Callable[[], bool]] = {
+    "cyrus": _cyrus,
     "dovecot": _dovecot,
+    "dovecot-imap": _dovecot_imap,
     "net-smpp": _net_smpp,
     "kannel": lambda: all(shutil.which(name, path=_EVERYWHERE) for name in ("bearerbox", "smsbox")),
     "pigeonhole": _command("sieve-test"),

@@ -17,7 +17,7 @@ from gateway.mailboxes import Login
 from tests.daemon.watching.conftest import World, mailbox
 from tests.peers.dovecot_imap import PASSWORD, DovecotImap
 
-pytestmark = pytest.mark.peer("dovecot")
+pytestmark = pytest.mark.peer("dovecot-imap")
 
 Make = Callable[..., Watch]
 

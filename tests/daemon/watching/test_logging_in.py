@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from daemon.watching.oauth import Credentials
+from daemon.watching.oauth import Credentials, Tokens
 from daemon.watching.session import AwayError, RefusedLoginError, Settings, UnwatchableError, connect, judged
 from gateway.mailboxes import Login
 from tests.daemon.watching.scripted import Scripted, Talk
 from tests.daemon.watching.test_oauth import TokenServer
+from tests.peers.dovecot_imap import PASSWORD, DovecotImap
 
 
 @pytest.fixture
@@ -162,3 +169,43 @@ def test_a_user_of_odd_characters_is_quoted(settings: Settings, user: str) -> No
         one.close()
     quoted = user.replace("\\", "\\\\").replace('"', '\\"')
     assert told == [f'"{quoted}" "pass\\"word"'.encode()]
+
+
+@pytest.fixture
+def expired(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for localhost that was good until yesterday, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=30))
+        .not_valid_after(now - timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    form = serialization.PrivateFormat.PKCS8
+    cert, secret = tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    return cert, secret
+
+
+@pytest.mark.peer("dovecot-imap")
+@pytest.mark.parametrize("tls", ["implicit", "starttls"])
+def test_a_certificate_that_has_expired_is_refused_and_said(expired: tuple[Path, Path], tls: str) -> None:
+    one = DovecotImap(*expired)
+    try:
+        one.start()
+        trusting = ssl.create_default_context(cafile=str(expired[0]))
+        settings = Settings(allow_private=True, tokens=Tokens(allow_private=True), context=trusting)
+        port = one.imaps if tls == "implicit" else one.imap
+        with pytest.raises(UnwatchableError, match="its certificate is not good: certificate has expired"):
+            connect(Login("localhost", port, tls, "login", "jean", PASSWORD.encode()), 1, settings)
+        assert "Login" not in one.log.replace("imap-login", "")
+    finally:
+        one.remove()

@@ -194,6 +194,19 @@ def test_where_nothing_changes_a_look_is_enough(store: Store) -> None:
     assert not store.read_now(lambda connection: watch_leases.settled(connection, first, [mailbox.id]))
 
 
+def test_who_was_taken_for_dead_and_returns_takes_up_what_nobody_took_meanwhile(store: Store) -> None:
+    add(store)
+    first = node(store)
+    (mailbox,) = share(store, first).took
+    ago = update(schema.node).values(beat=datetime.now(UTC) - timedelta(minutes=1))
+    store.run_now(lambda connection: connection.execute(ago).close())
+    assert share(store, first, [mailbox.id]) == Shares((), frozenset({mailbox.id}))
+    store.run_now(lambda connection: presence.return_as(connection, first))
+    (again,) = share(store, first).took
+    assert (again.id, again.taken) == (mailbox.id, mailbox.taken + 1)
+    assert store.read_now(lambda connection: watch_leases.settled(connection, first, [mailbox.id]))
+
+
 def test_a_removed_mailbox_is_to_be_left(store: Store) -> None:
     add(store)
     first = node(store)
