@@ -37,8 +37,9 @@ _PRAGMAS = (
     "temp_store=MEMORY",
     "wal_autocheckpoint=2000",
 )
-#: What every PostgreSQL session is set to, whatever the server's configuration says.
-_SETTINGS = "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
+#: What every PostgreSQL session is set to, whatever the server's configuration says. A daemon that was frozen within a
+#: transaction holds its locks for fifteen seconds, and no longer.
+_SETTINGS = "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000"
 
 
 class UnusableUrlError(ValueError):

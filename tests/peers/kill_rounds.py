@@ -62,7 +62,9 @@ class Rounds:
         pouring = asyncio.create_task(self._senders.pour())
         await self._senders.has_taken(len(self._senders.taken) + self._chance.randrange(MAILS), pouring)
         if self._shared:
-            await self._centre.wait(len(self._centre.got) + self._chance.randrange(1, 40))
+            enough = len(self._centre.got) + self._chance.randrange(1, 40)
+            # Where all of it has come already, no more of it will.
+            await until(lambda: len(self._centre.got) >= enough or pouring.done())
         await asyncio.sleep(self._chance.uniform(0, 0.05))
         await self._daemon.kill()
         await pouring

@@ -31,6 +31,9 @@ from tests.peers.presence import require
 COUNT = 200
 END = {State.ACCEPTED, State.DELIVERED, State.UNKNOWN}
 
+#: What is in memory only while something is under way.
+LEFT = ("outcomes", "claimed", "waiting", "variants", "sent", "unwritten", "arriving", "pdus", "buffered")
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("peer"):
@@ -141,6 +144,8 @@ class Daemon:
         async with asyncio.timeout(seconds):
             while not await asyncio.to_thread(self.books.is_quiet):  # noqa: ASYNC110 - rows give no signal
                 await asyncio.sleep(0.05)
+        # The rows are quiet a moment before the last answer has gone out: what is left in memory goes with it.
+        await self.until(lambda: not any(count for name, count in self.scale.weigh().items() if name in LEFT))
         return self.books.states()
 
     async def until(self, come: Callable[[], bool], seconds: float = 20) -> None:
@@ -172,7 +177,7 @@ class Daemon:
     def check_size(self) -> None:
         """Nothing was ever greater than the window allows, and nothing is left."""
         left = self.scale.weigh()
-        for name in ("outcomes", "claimed", "waiting", "variants", "sent", "unwritten", "arriving", "pdus", "buffered"):
+        for name in LEFT:
             assert left[name] == 0, (name, left)
         routes, most = len(self.house.routes()), self.scale.most
         window = self._window * routes
