@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from email.message import EmailMessage
-from email.utils import format_datetime
 
 from sqlalchemy import Connection, select
 
-from filters.mail import OUR_MARK
 from gateway import own_mail
 from gateway.mailboxes import Mailbox
 from gateway.message import Origin
@@ -34,7 +31,8 @@ def tell(
         "Until this is mended you are not told of new mail in it. If your password has changed, give the new one\n"
         "where you entered the mailbox. We knock again ever more seldom, and do not write about it again.\n"
     )
-    payload = compose(office.domain, route.sender, to, subject, words, mailbox, now)
+    name = f"lockout.{mailbox.id}.{now:%Y%m%d%H%M%S}"
+    payload = own_mail.compose(office.domain, route.sender, to, subject, words, now, name=name)
     own_mail.queue(
         connection,
         identifiers,
@@ -43,17 +41,3 @@ def tell(
         now,
     )
     return route.name
-
-
-def compose(domain: str, sender: str, to: str, subject: str, words: str, mailbox: Mailbox, now: datetime) -> bytes:
-    """It as an SMTP payload (`gateway.transports.smtp`)."""
-    mail = EmailMessage()
-    mail["From"] = sender or f"postmaster@{domain}"
-    mail["To"] = to
-    mail["Subject"] = subject
-    mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = f"<lockout.{mailbox.id}.{now:%Y%m%d%H%M%S}@{domain}>"
-    mail["Auto-Submitted"] = "auto-generated"
-    mail[OUR_MARK] = "report"
-    mail.set_content(words)
-    return b"Return-Path: <>\r\n" + mail.as_bytes(policy=mail.policy.clone(linesep="\r\n", max_line_length=900))

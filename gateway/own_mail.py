@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime
 
 from sqlalchemy import Connection, insert, select
 
+from filters.mail import OUR_MARK
 from gateway import claims, routing
 from gateway.message import Channel, Origin, State
 from gateway.store import schema
@@ -26,6 +29,37 @@ class OwnMail:
     subject: str
     text: str
     payload: bytes
+
+
+def compose(
+    domain: str,
+    sender: str,
+    to: str,
+    subject: str,
+    words: str,
+    now: datetime,
+    *,
+    name: str,
+    mark: str = "report",
+    submitted: str = "auto-generated",
+    about: str = "",
+) -> bytes:
+    """Such a mail in plain words as an SMTP payload (`gateway.transports.smtp`), which nothing answers (RFC 3834).
+
+    `name` is the left side of its Message-ID, `about` the Message-ID of the mail it answers, if it answers one.
+    """
+    mail = EmailMessage()
+    mail["From"] = sender or f"postmaster@{domain}"
+    mail["To"] = to
+    mail["Subject"] = subject
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = f"<{name}@{domain}>"
+    if about:
+        mail["In-Reply-To"] = mail["References"] = about
+    mail["Auto-Submitted"] = submitted
+    mail[OUR_MARK] = mark
+    mail.set_content(words)
+    return b"Return-Path: <>\r\n" + mail.as_bytes(policy=mail.policy.clone(linesep="\r\n", max_line_length=900))
 
 
 def queue(connection: Connection, identifiers: Identifiers, mail: OwnMail, route: routing.Route, now: datetime) -> int:

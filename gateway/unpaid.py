@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from email.message import EmailMessage
-from email.utils import format_datetime
 
 from sqlalchemy import Connection
 
-from filters.mail import OUR_MARK
 from gateway import own_mail
 from gateway.message import Origin
 from gateway.standing import Desk
@@ -43,22 +40,10 @@ def note(
         "Your filters go on. What they find is tried again every hour, for a day, and told in one summary as soon as "
         "there is credit. You will not be told of this again before that."
     )
-    payload = compose(house.office.domain, route.sender, address, words, now)
+    tag = hashlib.sha256(f"unpaid\0{address}\0{now.isoformat()}".encode()).hexdigest()[:32]
+    payload = own_mail.compose(
+        house.office.domain, route.sender, address, _SUBJECT, f"{words}\n", now, name=f"unpaid.{tag}"
+    )
     mail = own_mail.OwnMail(desk.account.id, Origin.REPORT, address, _SUBJECT, words, payload)
     own_mail.queue(connection, identifiers, mail, route, now)
     say.told.add(route.name)
-
-
-def compose(domain: str, sender: str, address: str, words: str, now: datetime) -> bytes:
-    """The mail as an SMTP payload (`gateway.transports.smtp`), which nothing answers (RFC 3834)."""
-    mail = EmailMessage()
-    mail["From"] = sender or f"postmaster@{domain}"
-    mail["To"] = address
-    mail["Subject"] = _SUBJECT
-    mail["Date"] = format_datetime(now)
-    tag = hashlib.sha256(f"unpaid\0{address}\0{now.isoformat()}".encode()).hexdigest()[:32]
-    mail["Message-ID"] = f"<unpaid.{tag}@{domain}>"
-    mail["Auto-Submitted"] = "auto-generated"
-    mail[OUR_MARK] = "report"
-    mail.set_content(f"{words}\n")
-    return b"Return-Path: <>\r\n" + mail.as_bytes(policy=mail.policy.clone(linesep="\r\n", max_line_length=900))

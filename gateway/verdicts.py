@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from email.message import EmailMessage
-from email.utils import format_datetime
 
 from sqlalchemy import Connection, insert, select, update
 
-from filters.mail import OUR_MARK
 from gateway import own_mail
 from gateway.message import Origin
 from gateway.reports import Office
@@ -64,16 +61,16 @@ def tell(
 
 def compose(domain: str, sender: str, address: str, words: str, about: str, now: datetime) -> bytes:
     """The verdict as an SMTP payload (`gateway.transports.smtp`); an answer as RFC 3834 section 3 has it."""
-    mail = EmailMessage()
-    mail["From"] = sender or f"postmaster@{domain}"
-    mail["To"] = address
-    mail["Subject"] = _SUBJECT
-    mail["Date"] = format_datetime(now)
     tag = hashlib.sha256(f"{about}\0{address}\0{now.isoformat()}".encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    mail["Message-ID"] = f"<verdict.{tag}@{domain}>"
-    if about and about.isascii() and about.isprintable() and len(about) < 900:
-        mail["In-Reply-To"] = mail["References"] = about
-    mail["Auto-Submitted"] = "auto-replied"
-    mail[OUR_MARK] = "verdict"
-    mail.set_content(f"You asked {domain} how your mail is judged.\n\n{words}\n")
-    return b"Return-Path: <>\r\n" + mail.as_bytes(policy=mail.policy.clone(linesep="\r\n", max_line_length=900))
+    return own_mail.compose(
+        domain,
+        sender,
+        address,
+        _SUBJECT,
+        f"You asked {domain} how your mail is judged.\n\n{words}\n",
+        now,
+        name=f"verdict.{tag}",
+        mark="verdict",
+        submitted="auto-replied",
+        about=about if about.isascii() and about.isprintable() and len(about) < 900 else "",
+    )

@@ -37,7 +37,7 @@ from daemon.assemble import open_store
 from daemon.config import load
 from gateway.store import migrate, schema
 from gateway.store.engine import open_engine, parse_url
-from tests.peers.dovecot_imap import PASSWORD, DovecotImap
+from tests.peers.dovecot_imap import PASSWORD, DovecotImap, certify
 from tests.peers.watched import KEY, add_watched
 
 _CONFIG = """
@@ -86,14 +86,6 @@ def processor_share(pid: int, seconds: float) -> float:
     used = processor_seconds(pid)
     time.sleep(seconds)
     return (processor_seconds(pid) - used) / seconds * 100
-
-
-def certificate(place: Path) -> tuple[Path, Path]:
-    """For localhost, and its key."""
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
-    words = [*command.split(), "-addext", "subjectAltName=DNS:localhost"]
-    subprocess.run(words, cwd=place, check=True, capture_output=True)
-    return place / "cert.pem", place / "key.pem"
 
 
 @contextlib.contextmanager
@@ -254,7 +246,7 @@ def main() -> None:
         users = [f"user{n}" for n in range(count)]
         with tempfile.TemporaryDirectory(prefix="tocsin-bench-") as name:
             place = Path(name)
-            dovecot = DovecotImap(*certificate(place), more=_HIBERNATE)
+            dovecot = DovecotImap(*certify(place), more=_HIBERNATE)
             try:
                 dovecot.start()
                 watched(dovecot, place, users, args.mails, args.seconds)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.peers.daemon_process import DaemonProcess, operator
-from tests.peers.dovecot_imap import PASSWORD, DovecotImap
+from tests.peers.dovecot_imap import PASSWORD, DovecotImap, certify
 from tests.peers.ledgers import Books, add_payers
 from tests.peers.node_smpp import NodeSmpp
 from tests.peers.postfix import Postfix
@@ -84,12 +83,7 @@ BOSS = {
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("certificate")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
-    subprocess.run(
-        [*command.split(), "-addext", "subjectAltName=DNS:localhost"], cwd=folder, check=True, capture_output=True
-    )
-    return folder / "cert.pem", folder / "key.pem"
+    return certify(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture

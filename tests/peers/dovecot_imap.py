@@ -82,6 +82,14 @@ protocol imap {{
 """
 
 
+def certify(place: Path) -> tuple[Path, Path]:
+    """A certificate for localhost that signs itself, good for two days, and its key; both below `place`."""
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
+    words = [*command.split(), "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run(words, cwd=place, check=True, capture_output=True)
+    return place / "cert.pem", place / "key.pem"
+
+
 @dataclass
 class DovecotImap:
     """Lets anybody in who knows `PASSWORD`; `more` are settings that come last."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,7 @@ from filters.context import Source
 from filters.verdict import Need
 from gateway.folders import Folder
 from gateway.mailboxes import Login, Mailbox
-from tests.peers.dovecot_imap import PASSWORD, DovecotImap
+from tests.peers.dovecot_imap import PASSWORD, DovecotImap, certify
 from tests.peers.presence import require
 
 
@@ -34,12 +33,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate for localhost, good for two days, and its key."""
-    folder = tmp_path_factory.mktemp("certificate")
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
-    subprocess.run(
-        [*command.split(), "-addext", "subjectAltName=DNS:localhost"], cwd=folder, check=True, capture_output=True
-    )
-    return folder / "cert.pem", folder / "key.pem"
+    return certify(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture(scope="session")
