@@ -304,7 +304,7 @@ async def _pour(port: int, mails: list[str]) -> list[str]:
 
 
 def _count(books: Books, table: str) -> int:
-    with books.engine.connect() as connection:
+    with books.reading() as connection:
         counted: int = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
         return counted
 

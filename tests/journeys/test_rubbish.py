@@ -201,7 +201,7 @@ async def test_clients_say_what_no_client_should(serve: Callable[..., DaemonProc
         wake = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         for _ in range(50):
             with contextlib.suppress(BlockingIOError):
-                wake.sendto(chance.randbytes(chance.randrange(2000)), f"{books.engine.url.database}.wake")
+                wake.sendto(chance.randbytes(chance.randrange(2000)), f"{books.url.database}.wake")
         wake.close()
 
         await through(daemon, books, list(islice(stream, 5)), lambda: centre.total)

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, func, select
 
 from gateway import accounts, credit, text
 from gateway.message import OPEN, PAID, State
 from gateway.store import schema
-from gateway.store.engine import open_engine, parse_url
+from gateway.store.engine import open_engine, parse_url, reads
 
 PAYERS = ("jean@example.org", "marie@example.org", "omar@example.org")
 
@@ -65,16 +65,17 @@ class Books:
     """The store's rows, read beside the daemon."""
 
     def __init__(self, url: str) -> None:
-        self.engine: Engine = open_engine(parse_url(url), connections=2)
+        self.url = parse_url(url)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that only looks; a new one each time, for the database may have been away."""
+        """One snapshot of it all, on a connection of its own: the database may have been away, or two threads look."""
+        engine = open_engine(self.url, connections=2)
         try:
-            with self.engine.connect().execution_options(tocsin_reads=True) as connection:
+            with engine.connect().execution_options(**reads(engine)) as connection:
                 yield connection
         finally:
-            self.engine.dispose()
+            engine.dispose()
 
     def segments(self) -> list[Segment]:
         """Every segment for a handset."""

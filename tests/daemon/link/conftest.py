@@ -238,4 +238,3 @@ async def daemon(database: str, open_store: Callable[..., Store], tmp_path: Path
         house.stop()
         await asyncio.wait_for(task, 30)
         watching.cancel()
-    books.engine.dispose()
