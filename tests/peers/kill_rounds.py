@@ -35,7 +35,7 @@ class Rounds:
         self._daemon = daemon
         self._centre = centre
         self._books = books
-        self._shared = books.engine.dialect.name != "sqlite"
+        self._shared = books.url.get_backend_name() != "sqlite"
         self._senders = Senders(daemon.smtp)
         self._stream = mails(self._chance, PAYERS)
 
