@@ -30,9 +30,9 @@ from gateway.transports.base import Outcome, Result
 log = logging.getLogger(__name__)
 
 #: How long answers gather, in seconds.
-GATHER = 0.02
+GATHER = 0.05
 #: So many are recorded at once: what a crash makes unknown has a bound.
-ENOUGH = 10
+ENOUGH = 40
 #: Waits after a failed commit, in seconds: the first, the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 

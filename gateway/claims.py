@@ -7,7 +7,7 @@ a partial index serves only a query whose text implies its condition.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select, upda
 from gateway import letters, turns
 from gateway.message import Claimed
 from gateway.routing import Route
-from gateway.store import hot, schema
+from gateway.store import hot, memory, schema
 
 _segment = schema.segment
 
@@ -43,6 +43,47 @@ class Claim:
     node: int
     now: datetime
     post: Route | None = None
+
+
+@dataclass(slots=True)
+class Grant:
+    """What a claim may get of what is just taken in, since nothing waits on its route: `left` more segments."""
+
+    claim: Claim
+    left: int
+    taken: list[Claimed] = field(default_factory=list)
+
+    def takes(self, parts: int, expires: datetime) -> bool:
+        """Whether all parts of a message may leave at once. If not, nothing after it may: it would leave before it."""
+        if parts > self.left or expires <= self.claim.now:
+            self.left = 0
+            return False
+        self.left -= parts
+        return True
+
+    def take(self, row: dict[str, Any]) -> None:
+        """Claim a segment that is about to be stored."""
+        row["node"], row["submitted"] = self.claim.node, self.claim.now
+        self.taken.append(
+            Claimed(
+                id=row["id"],
+                message=row["message_id"],
+                account=row["account_id"],
+                n=row["n"],
+                of=row["parts"],
+                to=row["address"],
+                route=row["route"],
+                payload=row["payload"] or b"",
+                data_coding=row["data_coding"],
+                udhi=row["udhi"],
+                attempts=row["attempts"],
+                resent=row["resent"],
+                urgent=row["urgent"],
+                seconds_left=(row["expires"] - self.claim.now).total_seconds(),
+                concat=row["concat"],
+                reference=row["reference"] or 0,
+            )
+        )
 
 
 _NEXT = (
@@ -81,6 +122,27 @@ _CLAIM_SQLITE = update(_segment).where(_segment.c.id.in_(_NEXT.scalar_subquery()
 _picked = _NEXT.with_for_update(skip_locked=True).cte("picked").prefix_with("MATERIALIZED", dialect="postgresql")
 _CLAIM_POSTGRESQL = update(_segment).where(_segment.c.id == _picked.c.id).values(_SET).returning(*_TAKEN)
 _CLAIM = hot.Statement({"sqlite": _CLAIM_SQLITE, "postgresql": _CLAIM_POSTGRESQL})
+
+
+_ANY_READY = hot.Statement(
+    select(_segment.c.id)
+    .where(QUEUED, _segment.c.rank.is_not(None), _segment.c.route == bindparam("on_route"))
+    .limit(literal_column("1"))
+)
+
+
+def grants(connection: Connection, claims: Sequence[Claim]) -> dict[str, Grant]:
+    """The claims that need not look for anything in the queue, by their route: none of it waits for its turn there."""
+    empty = memory.of(connection, "empty")
+    found: dict[str, Grant] = {}
+    for claim in claims:
+        if claim.post is not None or claim.limit < 1 or sum(one.route == claim.route for one in claims) > 1:
+            continue
+        if claim.route not in empty and not _ANY_READY.all(connection, {"on_route": claim.route}):
+            empty[claim.route] = True
+        if claim.route in empty:
+            found[claim.route] = Grant(claim, min(claim.limit, MOST))
+    return found
 
 
 def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Claimed]]:

@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 
 from gateway.failure import RefusedError
-from gateway.store import hot, schema
+from gateway.store import hot, memory, schema
 
 #: The most units one grant or purchase may bring; far below what a row can hold.
 MOST_UNITS = 1_000_000_000
@@ -50,11 +50,18 @@ class Period:
     reserved: int = 0
     lapsed: int = 0
     new: bool = False
+    #: Used, reserved, lapsed, as the row has them.
+    written: tuple[int, int, int] | None = None
 
     @property
     def left(self) -> int:
         """Units that can still be reserved."""
         return self.granted - self.used - self.reserved - self.lapsed
+
+    @property
+    def state(self) -> tuple[int, int, int]:
+        """What changes."""
+        return self.used, self.reserved, self.lapsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,8 @@ class Purse:
     reserved: int
     periods: dict[datetime, Period]
     entries: list[Entry] = field(default_factory=list)
+    #: Bought, used, reserved and the current period, as the row has them.
+    written: tuple[int, int, int, datetime | None] | None = None
 
     @property
     def provision(self) -> int:
@@ -101,6 +110,11 @@ class Purse:
     def current(self) -> Period | None:
         """The newest period."""
         return self.periods[max(self.periods)] if self.periods else None
+
+    @property
+    def state(self) -> tuple[int, int, int, datetime | None]:
+        """What changes."""
+        return self.bought, self.used, self.reserved, max(self.periods, default=None)
 
     def roll(self, now: datetime) -> None:
         """Close every period that has ended by `now` and open the next, as often as months went by."""
@@ -253,20 +267,25 @@ def load(
 
     An account that is gone is not in the answer. Without `lock` the answer is for looking only.
     """
-    wanted = sorted(set(accounts))
-    rows = (_LOCK if lock else _LOOK).all(connection, {"accounts": wanted})
-    keys = {(row.account_id, row.current) for row in rows if row.current is not None} | set(periods)
-    purses = {
-        row.account_id: Purse(
-            row.account_id, ZoneInfo(row.zone), row.monthly or 0, row.bought, row.used, row.reserved, {}
-        )
-        for row in rows
-    }
-    for row in _PERIODS.all(connection, {"keys": sorted(keys)}):
-        if row.account_id in purses:
-            purses[row.account_id].periods[row.starts] = Period(
-                row.starts, row.ends, row.granted, row.used, row.reserved, row.lapsed
-            )
+    kept: dict[int, Purse] = memory.of(connection, "purse") if lock else {}
+    wanted = set(accounts)
+    purses = {account: kept[account] for account in wanted if account in kept}
+    keys = {key for key in periods if key[0] not in purses or key[1] not in purses[key[0]].periods}
+    unread = sorted(wanted - purses.keys())
+    if unread:
+        for row in (_LOCK if lock else _LOOK).all(connection, {"accounts": unread}):
+            written = row.bought, row.used, row.reserved, row.current
+            purse = Purse(row.account_id, ZoneInfo(row.zone), row.monthly or 0, *written[:3], {}, written=written)
+            purses[row.account_id] = kept[row.account_id] = purse
+            if row.current is not None:
+                keys.add((row.account_id, row.current))
+    if keys:
+        for row in _PERIODS.all(connection, {"keys": sorted(keys)}):
+            if row.account_id in purses:
+                state = row.used, row.reserved, row.lapsed
+                purses[row.account_id].periods[row.starts] = Period(
+                    row.starts, row.ends, row.granted, *state, written=state
+                )
     for purse in purses.values():
         purse.roll(now)
     return purses
@@ -277,29 +296,35 @@ def save(connection: Connection, purses: Iterable[Purse]) -> None:
     changed = [purse for purse in purses if purse.entries or any(p.new for p in purse.periods.values())]
     if not changed:
         return
-    new = [_period_row(purse, period) for purse in changed for period in purse.periods.values() if period.new]
-    _ADD_PERIOD.write(connection, new)
-    old = [
-        {"account": purse.account, "since": p.starts, "u": p.used, "r": p.reserved, "l": p.lapsed}
-        for purse in changed
-        for p in purse.periods.values()
-        if not p.new
-    ]
-    _SAVE_PERIOD.write(connection, old)
-    _SAVE_PROVISION.write(
+    both = [(purse, period) for purse in changed for period in purse.periods.values()]
+    _ADD_PERIOD.write(connection, [_period_row(purse, period) for purse, period in both if period.new])
+    _SAVE_PERIOD.write(
         connection,
         [
             {
                 "account": purse.account,
-                "b": purse.bought,
-                "u": purse.used,
-                "r": purse.reserved,
-                "c": max(purse.periods, default=None),
+                "since": period.starts,
+                "u": period.used,
+                "r": period.reserved,
+                "l": period.lapsed,
             }
+            for purse, period in both
+            if not period.new and period.state != period.written
+        ],
+    )
+    _SAVE_PROVISION.write(
+        connection,
+        [
+            {"account": purse.account, "b": purse.bought, "u": purse.used, "r": purse.reserved, "c": purse.state[3]}
             for purse in changed
+            if purse.state != purse.written
         ],
     )
     _ADD_ENTRIES.write(connection, [_entry_row(entry) for purse in changed for entry in purse.entries])
+    for purse, period in both:
+        period.new, period.written, purse.written = False, period.state, purse.state
+    for purse in changed:
+        purse.entries.clear()
 
 
 def _period_row(purse: Purse, period: Period) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,11 +16,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, insert, select, tuple_, update
 
 from gateway import attachments, credit, reports
+from gateway.claims import Grant
 from gateway.draft import Draft, Leg, Recipient
 from gateway.dsn import DELAY_AFTER, Asked, Condition
 from gateway.failure import RefusedError
+from gateway.message import State
 from gateway.references import References
-from gateway.store import hot, schema
+from gateway.store import hot, memory, schema
 from gateway.store.identifiers import Identifiers
 from gateway.text import Cut
 from gateway.turns import Turns
@@ -68,7 +70,7 @@ _ASKED = select(_message.c.id, _message.c.dsn).where(_message.c.id.in_(bindparam
 _HOLDS = hot.Statement(select(schema.hold.c.kind, schema.hold.c.name))
 _ADD_CHUNKS, _ADD_MESSAGES, _ADD_SEEN = map(hot.insert_into, (schema.chunk, _message, _seen))
 _ADD_DELIVERIES = hot.insert_into(_delivery, "told")
-_ADD_SEGMENTS = hot.insert_into(schema.segment, "node", "submitted", "peer_id", "peer_key", "finished")
+_ADD_SEGMENTS = hot.insert_into(schema.segment, "peer_id", "peer_key", "finished")
 _until = bindparam("until", type_=schema.Instant())
 _MORE = (
     update(_message)
@@ -123,9 +125,15 @@ class Rows:
 
 
 def submit_many(
-    connection: Connection, drafts: Sequence[Draft], identifiers: Identifiers
+    connection: Connection,
+    drafts: Sequence[Draft],
+    identifiers: Identifiers,
+    grants: Mapping[str, Grant] | None = None,
 ) -> list[Taken | RefusedError]:
-    """Store a set of drafts: for each what was taken, or why not (then nothing of it was written)."""
+    """Store a set of drafts: for each what was taken, or why not (then nothing of it was written).
+
+    What a grant takes is stored as `submitting` at once, for its claim.
+    """
     now = max(draft.created for draft in drafts)
     purses = credit.load(connection, (draft.request.account for draft in drafts), now)
     standing = _load_standing(connection, drafts)
@@ -151,14 +159,23 @@ def submit_many(
             answers.append(RefusedError("this account does not exist any more"))
             continue
         try:
-            filler = Filler(draft, rows, turns, holds, ids, references)
+            filler = Filler(draft, rows, turns, holds, ids, references, grants or {})
             answers.append(_submit(filler, purse, standing, spent))
         except RefusedError as refused:
             answers.append(refused)
     rows.write(connection)
     turns.save()
+    _forget_empty(connection, rows.segment)
     credit.save(connection, purses.values())
     return answers
+
+
+def _forget_empty(connection: Connection, segments: Sequence[Mapping[str, Any]]) -> None:
+    """Something waits for its turn now."""
+    empty = memory.of(connection, "empty")
+    for row in segments if empty else ():
+        if row["rank"] is not None and row["state"] == State.QUEUED:
+            empty.pop(row["route"], None)
 
 
 def long_addresses(drafts: Iterable[Draft]) -> Iterator[str]:
@@ -189,7 +206,10 @@ class Holds:
 
 def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
     """The standing holds, as far as they concern these accounts."""
-    rows = _HOLDS.all(connection, {})
+    standing = memory.of(connection, "hold")
+    if "rows" not in standing:
+        standing["rows"] = _HOLDS.all(connection, {})
+    rows = standing["rows"]
     routes = frozenset(row.name for row in rows if row.kind == "route")
     messages = frozenset(int(row.name) for row in rows if row.kind == "message")
     names = [row.name for row in rows if row.kind == "account"]
@@ -299,6 +319,7 @@ class Filler:
     holds: Holds
     ids: Iterator[int]
     references: References
+    grants: Mapping[str, Grant] = field(default_factory=dict)
 
     @property
     def expires(self) -> datetime:
@@ -367,8 +388,7 @@ class Filler:
         held_back: Counter[str] = Counter()
         for leg in legs:
             delivery = next(self.ids)
-            way = self.draft.ways[leg.route]
-            cut = way.cut
+            cut = self.draft.ways[leg.route].cut
             self.rows.delivery.append(
                 {
                     "id": delivery,
@@ -380,50 +400,70 @@ class Filler:
             )
             parts = len(cut.parts)
             held = self.holds.why(leg.route, self.draft.request.account, message)
-            state, rank = ("held", None) if held is not None else ("queued", self._rank(leg.route, parts))
             if held is not None:
                 held_back[held] += parts
-            reference = self._reference(leg, cut, delivery)
-            payloads = cut.payloads(reference or 0)
-            # In one piece, for message_payload, it is still charged as the segments a handset counts.
-            price = leg.price * (parts // len(payloads))
-            for n, payload in enumerate(payloads):
-                drawn = min(price, allotment)
-                allotment -= drawn
-                self.rows.segment.append(
-                    {
-                        "id": next(self.ids),
-                        "delivery_id": delivery,
-                        "message_id": message,
-                        "account_id": self.draft.request.account,
-                        "n": n + 1,
-                        "parts": len(payloads),
-                        "channel": leg.recipient.channel.value,
-                        "address": leg.recipient.address,
-                        "route": leg.route,
-                        "state": state,
-                        "rank": None if rank is None else rank + n,
-                        "due": self.draft.due,
-                        "expires": way.expires,
-                        "attempts": 0,
-                        "payload": payload,
-                        "data_coding": cut.data_coding,
-                        "udhi": cut.udhi,
-                        "concat": cut.concat if parts > 1 else "",
-                        "reference": reference,
-                        "units": price,
-                        "allotment": drawn,
-                        "period": reserved.period if drawn else None,
-                        "urgent": self.draft.request.urgent,
-                        "resent": False,
-                    }
-                )
+            allotment -= self._add_segments(message, delivery, leg, allotment, reserved.period, held=held is not None)
             added.append((delivery, leg.recipient, parts))
         for why, count in held_back.items():
             detail = f"{count} segment{'s' if count != 1 else ''}: {why}"
             event = {"message_id": message, "segment_id": None, "at": self.draft.created, "what": "held"}
             self.rows.event.append({**event, "detail": detail})
         return added
+
+    def _add_segments(
+        self, message: int, delivery: int, leg: Leg, allotment: int, period: datetime | None, *, held: bool
+    ) -> int:
+        """The segments of one delivery; how many units of the allotment they draw, at most `allotment`."""
+        way = self.draft.ways[leg.route]
+        cut = way.cut
+        parts = len(cut.parts)
+        reference = self._reference(leg, cut, delivery)
+        payloads = cut.payloads(reference or 0)
+        # In one piece, for message_payload, it is still charged as the segments a handset counts.
+        price = leg.price * (parts // len(payloads))
+        grant = self.grants.get(leg.route)
+        at_once = grant is not None and self.draft.due is None and not held and grant.takes(len(payloads), way.expires)
+        state, rank = State.HELD.value, None
+        if at_once:
+            state, rank = State.SUBMITTING.value, self.turns.now(leg.route)
+        elif not held:
+            state, rank = State.QUEUED.value, self._rank(leg.route, parts)
+        drawn_in_all = 0
+        for n, payload in enumerate(payloads):
+            drawn = min(price, allotment - drawn_in_all)
+            drawn_in_all += drawn
+            row = {
+                "id": next(self.ids),
+                "delivery_id": delivery,
+                "message_id": message,
+                "account_id": self.draft.request.account,
+                "n": n + 1,
+                "parts": len(payloads),
+                "channel": leg.recipient.channel.value,
+                "address": leg.recipient.address,
+                "route": leg.route,
+                "state": state,
+                "rank": rank if rank is None or at_once else rank + n,
+                "due": self.draft.due,
+                "expires": way.expires,
+                "attempts": 0,
+                "payload": payload,
+                "data_coding": cut.data_coding,
+                "udhi": cut.udhi,
+                "concat": cut.concat if parts > 1 else "",
+                "reference": reference,
+                "units": price,
+                "allotment": drawn,
+                "period": period if drawn else None,
+                "urgent": self.draft.request.urgent,
+                "resent": False,
+                "node": None,
+                "submitted": None,
+            }
+            if at_once and grant is not None:
+                grant.take(row)
+            self.rows.segment.append(row)
+        return drawn_in_all
 
     def _reference(self, leg: Leg, cut: Cut, delivery: int) -> int | None:
         """What ties the parts of this delivery together; None where nothing has to."""

@@ -18,7 +18,7 @@ from gateway import history, settlement
 from gateway.claims import SUBMITTING, UNKNOWN
 from gateway.message import State, may_become
 from gateway.peer_ids import Habit, fold, folded_forms, habit, meant
-from gateway.store import hot, schema
+from gateway.store import hot, memory, schema
 from gateway.transports.base import Incoming, Outcome, Receipt, ReceiptState, Result
 
 _segment, _receipt = schema.segment, schema.receipt
@@ -107,13 +107,18 @@ def receive_many(connection: Connection, receives: Sequence[Receive]) -> list[in
             _move(row, receive.receipt, book)
         rows.append(_row(receive, None if row is None else row.id))
     _ADD.write(connection, rows)
+    if None in found:
+        memory.of(connection, "orphan").clear()
     book.write(connection)
     return [None if row is None else row.id for row in found]
 
 
 def adopt_orphans(connection: Connection, outcomes: Iterable[Outcome], now: datetime) -> int:
     """Match receipts that came before the answers they belong to; how many. Called with what was just accepted."""
-    if not _ANY_ORPHAN.all(connection, {}):
+    kept = memory.of(connection, "orphan")
+    if "any" not in kept:
+        kept["any"] = bool(_ANY_ORPHAN.all(connection, {}))
+    if not kept["any"]:
         return 0
     accepted = {one.peer_id for one in outcomes if one.result == Result.ACCEPTED and one.peer_id}
     keys = sorted({form for written in accepted for form in folded_forms(written)})
@@ -131,6 +136,7 @@ def adopt_orphans(connection: Connection, outcomes: Iterable[Outcome], now: date
             adopted.append({"orphan": orphan.id, "segment": row.id})
     if adopted:
         connection.execute(_ADOPT, adopted)
+        kept.clear()
     book.write(connection)
     return len(adopted)
 

@@ -20,7 +20,7 @@ from gateway import credit, failover, peer_ids, queries, reports, retry
 from gateway.claims import EXPIRING, MOST
 from gateway.message import PAID, RETURNED, State, may_become
 from gateway.routing import Route
-from gateway.store import hot, schema
+from gateway.store import hot, memory, schema
 from gateway.store.identifiers import Identifiers
 from gateway.transports.base import Outcome, Result
 
@@ -176,6 +176,8 @@ class Book:
     def write(self, connection: Connection) -> None:
         """Everything at once: segments, attempts, events, credit."""
         _SAVE.write(connection, [self.changes[key] for key in sorted(self.changes)])
+        if any(change["to_state"] == State.QUEUED for change in self.changes.values()):
+            memory.of(connection, "empty").clear()
         _ADD_ATTEMPTS.write(connection, self.attempts)
         _ADD_EVENTS.write(connection, self.events)
         reports.owe(connection, {row.message_id for row, _ in self.returned}, self.now)

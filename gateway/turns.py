@@ -18,9 +18,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.store import hot, schema
+from gateway.store import hot, memory, schema
 
 _turn, _share = schema.turn, schema.share
+
+#: The share of who has none.
+_NONE = -1
 
 _TURNS = hot.Statement(
     select(_turn.c.route, _turn.c.rank).where(_turn.c.route.in_(bindparam("routes", expanding=True)))
@@ -36,14 +39,19 @@ class Turns:
     def __init__(self, connection: Connection, pairs: Iterable[tuple[str, int]]) -> None:
         """`pairs` are the routes and accounts that ranks will be asked for."""
         self._connection = connection
-        wanted = sorted(set(pairs))
-        routes = sorted({route for route, _ in wanted})
-        self._turns: dict[str, int] = dict.fromkeys(routes, 0)
-        self._shares: dict[tuple[str, int, bool], int] = {}
+        self._turns: dict[str, int] = memory.of(connection, "turn")
+        self._shares: dict[tuple[str, int, bool], int] = memory.of(connection, "share")
         self._changed: set[tuple[str, int, bool]] = set()
-        if wanted:
+        wanted = set(pairs)
+        routes = sorted({route for route, _ in wanted if route not in self._turns})
+        if routes:
+            self._turns.update(dict.fromkeys(routes, 0))
             self._turns.update((row.route, row.rank) for row in _TURNS.all(connection, {"routes": routes}))
-            for row in _SHARES.all(connection, {"pairs": wanted}):
+        unread = sorted(pair for pair in wanted if (*pair, False) not in self._shares)
+        if unread:
+            for route, account in unread:
+                self._shares[route, account, False] = self._shares[route, account, True] = _NONE
+            for row in _SHARES.all(connection, {"pairs": unread}):
                 self._shares[row.route, row.account_id, row.urgent] = row.rank
 
     def take(self, route: str, account: int, n: int, *, urgent: bool = False) -> int:
@@ -54,8 +62,12 @@ class Turns:
             self._set((route, account, False), self._begin(route, account, False) + n - 1)
         return first
 
+    def now(self, route: str) -> int:
+        """The rank of what leaves at once, behind nobody: it takes no turn from anybody."""
+        return self._turns[route]
+
     def _begin(self, route: str, account: int, urgent: bool) -> int:
-        return max(self._turns[route], self._shares.get((route, account, urgent), -1) + 1)
+        return max(self._turns[route], self._shares[route, account, urgent] + 1)
 
     def _set(self, key: tuple[str, int, bool], rank: int) -> None:
         self._shares[key] = rank
@@ -76,6 +88,10 @@ def advance(connection: Connection, claimed: dict[str, int]) -> None:
     """Remember the greatest rank claimed on each route; a turn never goes back."""
     rows = [{"route": route, "rank": rank} for route, rank in sorted(claimed.items())]
     _RAISE_TURN.write(connection, rows)
+    turns = memory.of(connection, "turn")
+    for route, rank in claimed.items():
+        if route in turns:
+            turns[route] = max(turns[route], rank)
 
 
 def _raise_rank(table: Any, keys: list[str]) -> hot.Statement:

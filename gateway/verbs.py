@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from gateway import claims, intake, notices, receipts, settlement
 from gateway.draft import Draft
 from gateway.failure import RefusedError
+from gateway.message import Claimed
 from gateway.store.identifiers import Identifiers
 from gateway.store.sets import Verb
 from gateway.store.store import Store
@@ -41,6 +42,16 @@ def open_store(engine: Engine) -> Store:
     def note(connection: Connection, members: Sequence[notices.Member]) -> Sequence[Any]:
         return notices.record_many(connection, members, identifiers)
 
+    def submit_and_claim(
+        connection: Connection, drafts: Sequence[Draft], wanted: Sequence[claims.Claim]
+    ) -> tuple[list[intake.Taken | RefusedError], list[list[Claimed]]]:
+        """What is free to leave at once is claimed as it is stored, where nothing waits before it."""
+        grants = claims.grants(connection, wanted)
+        answers = intake.submit_many(connection, drafts, identifiers, grants)
+        others = [claim for claim in wanted if claim.route not in grants]
+        found = iter(claims.claim_many(connection, others))
+        return answers, [grants[one.route].taken if one.route in grants else next(found) for one in wanted]
+
     verbs: dict[str, Verb] = {
         SETTLE: settle,
         RECEIVE: receipts.receive_many,
@@ -48,4 +59,4 @@ def open_store(engine: Engine) -> Store:
         NOTE: note,
         CLAIM: claims.claim_many,
     }
-    return Store(engine, verbs, identifiers=identifiers)
+    return Store(engine, verbs, both={(SUBMIT, CLAIM): submit_and_claim}, identifiers=identifiers)

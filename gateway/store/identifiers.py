@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, bindparam, text, update
 
-from gateway.store import hot, schema
+from gateway.store import hot, memory, schema
 
 #: How many identifiers one call of the PostgreSQL sequence brings.
 BLOCK = 1000
+#: How many a set on SQLite takes at least, for itself and those after it; gone, and no harm, when somebody else writes.
+STOCK = 200
 #: How many more are taken when more are wanted than was foreseen.
 MORE = 100
 
@@ -26,8 +28,9 @@ _NEXT_BLOCK = text("SELECT nextval('tocsin_id')")
 class Identifiers:
     """Gives out identifiers inside a transaction.
 
-    On SQLite the series is a row of the same transaction. On PostgreSQL it is a sequence that steps by `BLOCK`, which
-    no rollback takes back, so that what is left of a block is kept here and no row is locked.
+    On SQLite the series is a row of the same transaction; a set takes some in stock for those that come after it. On
+    PostgreSQL it is a sequence that steps by `BLOCK`, which no rollback takes back, so that what is left of a block is
+    kept here and no row is locked.
     """
 
     def __init__(self) -> None:
@@ -46,8 +49,7 @@ class Identifiers:
         if n <= 0:
             return []
         if connection.dialect.name == "sqlite":
-            end: int = _ADVANCE.all(connection, {"n": n})[0].next
-            return list(range(end - n, end))
+            return self._take_row(connection, n)
         taken: list[int] = []
         with self._lock:
             while len(taken) < n:
@@ -58,3 +60,13 @@ class Identifiers:
                 self._next += some
                 self._left -= some
         return taken
+
+    def _take_row(self, connection: Connection, n: int) -> list[int]:
+        stock = memory.of(connection, "identifiers")
+        first, end = stock.get("id", (0, 0))
+        if end - first < n:
+            wanted = max(n, STOCK) if memory.lasts(connection) else n
+            end = _ADVANCE.all(connection, {"n": wanted})[0].next
+            first = end - wanted
+        stock["id"] = (first + n, end)
+        return list(range(first, first + n))

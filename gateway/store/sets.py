@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -19,6 +21,8 @@ from gateway.store.errors import StoreError, StoreLostError, is_unavailable
 #: A hot verb: the connection and the arguments of a set in, one result for each out, in order. A result that is an
 #: exception is raised to whoever asked; it must have written nothing.
 Verb = Callable[[Connection, Sequence[Any]], Sequence[Any]]
+#: Two verbs of one set as one: the arguments of both in, the results of both out.
+Both = Callable[[Connection, Sequence[Any], Sequence[Any]], tuple[Sequence[Any], Sequence[Any]]]
 #: Carries out a work in a transaction of its own: `Store.run_now`.
 Run = Callable[[Callable[[Connection], list[Any]]], list[Any]]
 
@@ -33,7 +37,7 @@ ENOUGH = 40
 #: How many must come while one waits for the pace, on average, for it to be kept; else so many sets do not.
 _WORTH, _UNPACED = 0.05, 300
 #: How much longer than its patience the first of a group waits, while others come.
-STRETCH = 4
+STRETCH = 10
 #: Who is due within this many seconds goes along with a set that begins for others.
 SOON = 0.001
 
@@ -79,11 +83,19 @@ class Lane:
     somebody who sends one after the other, waiting is given up for a while.
     """
 
-    def __init__(self, run: Run, verbs: Mapping[str, Verb], threads: Executor, pace: float = 0.0) -> None:
-        """Sets are carried out by `run` on `threads`."""
+    def __init__(
+        self,
+        run: Run,
+        verbs: Mapping[str, Verb],
+        threads: Executor,
+        pace: float = 0.0,
+        both: Mapping[tuple[str, str], Both] | None = None,
+    ) -> None:
+        """Sets are carried out by `run` on `threads`; `both` are pairs of verbs that are run as one."""
         self._run = run
         self._verbs = dict(verbs)
         self._order = {name: place for place, name in enumerate(verbs)}
+        self._both = dict(both or {})
         self._threads = threads
         self._pace = pace
         self.observe: Observe = lambda members, results, seconds: None
@@ -253,18 +265,21 @@ class Lane:
         return results + [StoreError(str(results[-1])) for _ in members[len(results) :]]
 
     def _carry_out(self, connection: Connection, members: list[Member]) -> list[Any]:
+        parts = [(verb, [one.argument for one in some]) for verb, some in groupby(members, key=attrgetter("verb"))]
         results: list[Any] = []
-        start = 0
-        while start < len(members):
-            verb = members[start].verb
-            end = start
-            while end < len(members) and members[end].verb == verb:
-                end += 1
-            answers = self._verbs[verb](connection, [member.argument for member in members[start:end]])
-            if len(answers) != end - start:
-                raise AssertionError(f"{verb} gave {len(answers)} answers to {end - start} arguments")
-            results.extend(answers)
-            start = end
+        while parts:
+            verb, arguments = parts.pop(0)
+            both = self._both.get((verb, parts[0][0])) if parts else None
+            if both is not None:
+                others = parts.pop(0)[1]
+                answers, more = both(connection, arguments, others)
+            else:
+                others = []
+                answers, more = self._verbs[verb](connection, arguments), []
+            if (len(answers), len(more)) != (len(arguments), len(others)):
+                wanted = len(arguments) + len(others)
+                raise AssertionError(f"{verb} gave {len(answers) + len(more)} answers to {wanted} arguments")
+            results += [*answers, *more]
         return results
 
 

@@ -23,7 +23,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from gateway.store.engine import is_sqlite, reads
 from gateway.store.errors import StoreError, StoreLostError, explain, is_lost, is_the_stores, may_rerun
 from gateway.store.identifiers import Identifiers
-from gateway.store.sets import Lane, Observe, Ride, Verb
+from gateway.store.memory import Memory
+from gateway.store.sets import Both, Lane, Observe, Ride, Verb
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -44,30 +45,33 @@ class Store:
         engine: Engine,
         verbs: Mapping[str, Verb] | None = None,
         *,
+        both: Mapping[tuple[str, str], Both] | None = None,
         identifiers: Identifiers | None = None,
         threads: int = 6,
     ) -> None:
+        """`both` are verbs that are rather run as one, where members of both are in a set, one after the other."""
         self.engine = engine
         self.identifiers = identifiers or Identifiers()
         self._reads = reads(engine)
         # SQLite has one writer: one thread, and one connection that stays open. PostgreSQL has as many as it likes.
         self._one_writer = is_sqlite(engine)
         self._kept: Connection | None = None
+        self._memory = Memory()
         self._alone = threading.Lock()
         self._writers = ThreadPoolExecutor(1 if self._one_writer else threads, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(2 if self._one_writer else threads, thread_name_prefix="store-read")
         self._threads = [self._writers, self._readers]
-        self._lanes = self._make_lanes(verbs or {})
+        self._lanes = self._make_lanes(verbs or {}, both or {})
         self._closed = False
 
-    def _make_lanes(self, verbs: Mapping[str, Verb]) -> dict[str, Lane]:
+    def _make_lanes(self, verbs: Mapping[str, Verb], both: Mapping[tuple[str, str], Both]) -> dict[str, Lane]:
         """On SQLite all verbs share their sets, for there is one writer.
 
         On PostgreSQL each verb has sets of its own: two verbs in one transaction would lock rows of each other's tables
         in an order that no sorting within a verb can keep, and several daemons would run into deadlocks.
         """
         if self._one_writer:
-            return dict.fromkeys(verbs, Lane(self.run_now, verbs, self._writers, PACE))
+            return dict.fromkeys(verbs, Lane(self._run_set, verbs, self._writers, PACE, both))
         lanes = {}
         for name, verb in verbs.items():
             thread = ThreadPoolExecutor(1, thread_name_prefix=f"store-{name}")
@@ -94,6 +98,17 @@ class Store:
         """`run` for the command line: in this thread."""
         return _until_done(lambda: self._transaction(work))
 
+    def _run_set(self, work: Work[T]) -> T:
+        """Likewise, for the one writer's sets: what one knew, the next need not ask."""
+
+        def once() -> T:
+            with self._connection() as connection, self._memory.used(connection):
+                result = work(connection)
+                _commit(connection)
+                return result
+
+        return _until_done(once)
+
     def read_now(self, work: Work[T]) -> T:
         """`read` for the command line: in this thread."""
 
@@ -105,13 +120,9 @@ class Store:
 
     def _transaction(self, work: Work[T]) -> T:
         with self._connection() as connection:
+            self._memory.forget()
             result = work(connection)
-            try:
-                connection.commit()
-            except DBAPIError as error:
-                if is_lost(error):
-                    raise StoreLostError("the connection to the database was lost while committing") from error
-                raise
+            _commit(connection)
             return result
 
     @contextlib.contextmanager
@@ -144,6 +155,7 @@ class Store:
                 log.debug("%s failed", step.__name__, exc_info=True, extra={"action": "store_drop_failed"})
         if connection is self._kept:
             self._kept = None
+        self._memory.forget()
 
     # The sets ---------------------------------------------------------------------------------------------------------
 
@@ -195,6 +207,15 @@ class Store:
                 self._kept.close()
                 self._kept = None
         self.engine.dispose()
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if is_lost(error):
+            raise StoreLostError("the connection to the database was lost while committing") from error
+        raise
 
 
 def _until_done(attempt: Callable[[], T]) -> T:
