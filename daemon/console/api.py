@@ -66,6 +66,13 @@ class Api:
             raise ProblemError(429, f"more than {rate:g} requests a second: wait a moment", retry_after=wait)
         return account
 
+    def remembered(self, authorization: bytes | None) -> Account | None:
+        """The account of a request whose token was looked up a moment ago and whose rate has no limit; else None."""
+        if authorization is None or self.config().console.rate is not None:
+            return None
+        scheme, _, secret = authorization.partition(b" ")
+        return self.bearers.remembered(tokens.digest_of(secret.strip())) if scheme.lower() == b"bearer" else None
+
     async def _find(self, digest: bytes) -> Account | None:
         try:
             return await self.bearers.find(digest)

@@ -6,12 +6,14 @@ below becomes a problem document; what is a defect is logged under the request's
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -24,9 +26,13 @@ from daemon.console import openapi
 from daemon.console.api import Api
 from daemon.console.operations import MESSAGES, OPERATIONS
 from daemon.console.problems import ProblemError
+from daemon.console.swift import Answer
 from daemon.console.taking import GoneError, Taker
+from gateway.draft import Draft
 
 log = logging.getLogger(__name__)
+
+Fields = Sequence[tuple[bytes, bytes]]
 
 _JSON = (b"content-type", b"application/json")
 #: The template of every path that has none: strangers may ask for any.
@@ -67,32 +73,56 @@ class Application:
         else:
             status, template = await self._route(scope, receive, send, request)
         if status:
-            self._meter.request(template, status, time.perf_counter() - began)
+            self._note(template, status, began, request)
+
+    def _note(self, template: str, status: int, began: float, request: str) -> None:
+        self._meter.request(template, status, time.perf_counter() - began)
         if status >= 400 and log.isEnabledFor(logging.INFO):
             facts = {"request": request, "status": status, "path": template}
             log.info("a request was refused", extra={"action": "request_refused", **facts})
 
-    async def _submit(self, scope: Any, receive: Any, send: Any, request: str) -> int:
-        fields: Sequence[tuple[bytes, bytes]]
+    def _said(self, request: str, answer: dict[str, Any]) -> tuple[int, Fields, bytes]:
+        """The answer to a message that was taken."""
+        body = json.dumps(answer).encode()
+        if log.isEnabledFor(logging.DEBUG):
+            facts = {"request": request, "message_id": answer["id"]}
+            log.debug("a message was taken", extra={"action": "message_taken", **facts})
+        location = f"{MESSAGES}/{answer['id']}".encode()
+        return 202, ((b"location", location), _JSON, (b"content-length", b"%d" % len(body))), body
+
+    def _refused(self, request: str, error: Exception) -> tuple[int, Fields, bytes]:
+        """The answer to one that was not."""
+        problem = error if isinstance(error, ProblemError) else _ours()
+        if problem is not error:
+            _log_defect(request, error)
+        body = problem.body(request)
+        return problem.status, problem.headers(body), body
+
+    def begin(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, answer: Answer) -> bool:
+        """Take a message the short way, where it needs nothing but to be stored; False, and nothing done, where not."""
+        began = time.perf_counter()
+        begun = self._taker.begin(headers, body)
+        if begun is not None:
+            done, draft = begun
+            done.add_done_callback(partial(self._taken, next(self._requests), began, draft, answer))
+        return begun is not None
+
+    def _taken(self, request: str, began: float, draft: Draft, answer: Answer, done: asyncio.Future[Any]) -> None:
         try:
-            answer = await self._taker.submit(scope["headers"], receive)
-            status, body = 202, json.dumps(answer).encode()
-            if log.isEnabledFor(logging.DEBUG):
-                facts = {"request": request, "message_id": answer["id"]}
-                log.debug("a message was taken", extra={"action": "message_taken", **facts})
-            fields = (
-                (b"location", f"{MESSAGES}/{answer['id']}".encode()),
-                _JSON,
-                (b"content-length", b"%d" % len(body)),
-            )
+            status, fields, body = self._said(request, self._taker.answer(draft, done.result()))
+        except Exception as error:
+            status, fields, body = self._refused(request, self._taker.refusal(error))
+        head = b"".join([b"%b: %b\r\n" % field for field in (*fields, (b"x-request-id", request.encode()))])
+        answer(status, head, body)
+        self._note(MESSAGES, status, began, request)
+
+    async def _submit(self, scope: Any, receive: Any, send: Any, request: str) -> int:
+        try:
+            status, fields, body = self._said(request, await self._taker.submit(scope["headers"], receive))
         except GoneError:
             return 0
         except Exception as error:
-            problem = error if isinstance(error, ProblemError) else _ours()
-            if problem is not error:
-                _log_defect(request)
-            status, body = problem.status, problem.body(request)
-            fields = problem.headers(body)
+            status, fields, body = self._refused(request, error)
         await send(
             {"type": "http.response.start", "status": status, "headers": [*fields, (b"x-request-id", request.encode())]}
         )
@@ -111,15 +141,16 @@ class Application:
 
         try:
             await self._starlette(scope, receive, told)
-        except Exception:
-            _log_defect(request)
+        except Exception as error:
+            _log_defect(request, error)
             if not status:
                 raise
         return status, scope["state"].get("template", OTHER)
 
 
-def _log_defect(request: str) -> None:
-    log.exception("a request could not be answered", extra={"action": "request_failed", "request": request})
+def _log_defect(request: str, error: Exception) -> None:
+    told = {"action": "request_failed", "request": request}
+    log.error("a request could not be answered", exc_info=error, extra=told)
 
 
 # Routes ---------------------------------------------------------------------------------------------------------------

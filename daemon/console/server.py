@@ -18,6 +18,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from daemon.console.protocol import Connection, Phase
+from daemon.console.swift import Begin, SwiftConnection
 from daemon.sockets import Inherited, Sockets
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Server:
         """`refused` is told the status of each answer that no application gave."""
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what strangers send is no news
         self.limits = limits or Limits()
+        #: The application's short way, if it has one.
+        self.begin: Begin | None = getattr(app, "begin", None)
         self.refused = refused
         self.config = uvicorn.Config(
             app,
@@ -73,7 +76,7 @@ class Server:
         """Listen at `host:port`, `unix:/path` or `systemd:name`; the addresses that are bound. Errors as `Sockets`."""
         self._date()
         self._ticking = asyncio.create_task(self._tick(), name="console clock")
-        return await self._sockets.open(lambda: Connection(self), address, inherited)
+        return await self._sockets.open(lambda: SwiftConnection(self), address, inherited)
 
     def admit(self, connection: Connection) -> bool:
         """Count a new connection. Where there are too many, the one that is idle longest makes room."""

@@ -64,6 +64,59 @@ class Taker:
             async with self._making:
                 return await self._take(self._asked(body, account, key), large=True)
 
+    def begin(
+        self, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    ) -> tuple[asyncio.Future[intake.Taken], Draft] | None:
+        """Take a message that needs nothing of the store but to be stored: its future, for `answer` or `refusal`.
+
+        None, and nothing done, where anything else is to be asked, or something is wrong: `submit` does that, and says
+        what.
+        """
+        authorization = media_type = None
+        for name, value in headers:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"content-type":
+                media_type = value
+            elif name == b"idempotency-key":
+                return None
+        account = self._api.remembered(authorization)
+        if account is None or self._api.bearers.anybody_opted_out or media_type not in (None, _MEDIA_TYPE):
+            return None
+        if len(body) > min(_LARGE, self._api.config().listen.max_size):
+            return None
+        try:
+            asked = self._asked(body, account, None)
+            if not asked.is_plain:
+                return None
+            draft = sending.plain(asked, self._routes())
+            return self._api.store.ask(verbs.SUBMIT, draft), draft
+        except (ProblemError, StoreError):
+            return None
+
+    def answer(self, draft: Draft, taken: intake.Taken) -> dict[str, Any]:
+        """What is answered to a message that was just taken, after its commit."""
+        self._taken(list(draft.ways))
+        number = str(taken.id)
+        deliveries = [
+            {"id": str(delivery), "to": to.address, "channel": to.channel.value, "segments": segments}
+            for delivery, to, segments in taken.deliveries
+        ]
+        return {"id": number, "units": taken.units, "deliveries": deliveries or link(number)}
+
+    def refusal(self, error: Exception) -> Exception:
+        """What is said where the store did not take a message: a `ProblemError`, but for a defect."""
+        if isinstance(error, NotEnoughError):
+            return ProblemError(402, f"{error}; nothing is charged", needed=error.needed, left=error.left)
+        if isinstance(error, RefusedError):
+            return ProblemError(error.http, str(error))
+        if isinstance(error, StoreLostError):
+            why = "whether the message was taken is not known: ask again with the same Idempotency-Key"
+            return ProblemError(503, why, retry_after=AGAIN)
+        if isinstance(error, StoreError):
+            return away("the message was not taken, and nothing is charged: ")
+        return error
+
     def _asked(self, body: bytes, account: Account, key: bytes | None) -> Asked:
         try:
             wanted = MessageWanted.model_validate_json(body)
@@ -83,13 +136,7 @@ class Taker:
         taken = await self._submit(draft)
         if taken.seen:
             return await self._standing(taken.id, draft)
-        self._taken(list(draft.ways))
-        number = str(taken.id)
-        deliveries = [
-            {"id": str(delivery), "to": to.address, "channel": to.channel.value, "segments": segments}
-            for delivery, to, segments in taken.deliveries
-        ]
-        return {"id": number, "units": taken.units, "deliveries": deliveries or link(number)}
+        return self.answer(draft, taken)
 
     async def _draft(self, asked: Asked, *, large: bool) -> Draft:
         routes = self._routes()
@@ -106,15 +153,8 @@ class Taker:
     async def _submit(self, draft: Draft) -> intake.Taken:
         try:
             taken: intake.Taken = await self._api.store.do(verbs.SUBMIT, draft)
-        except NotEnoughError as error:
-            raise ProblemError(402, f"{error}; nothing is charged", needed=error.needed, left=error.left) from None
-        except RefusedError as error:
-            raise ProblemError(error.http, str(error)) from None
-        except StoreLostError:
-            why = "whether the message was taken is not known: ask again with the same Idempotency-Key"
-            raise ProblemError(503, why, retry_after=AGAIN) from None
-        except StoreError:
-            raise away("the message was not taken, and nothing is charged: ") from None
+        except (RefusedError, StoreError) as error:
+            raise self.refusal(error) from None
         return taken
 
     # The same again ---------------------------------------------------------------------------------------------------
