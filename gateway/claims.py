@@ -17,6 +17,7 @@ from gateway import letters, turns
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.store import hot, memory, schema
+from gateway.value import value
 
 _segment = schema.segment
 
@@ -31,7 +32,7 @@ EXPIRING = _segment.c.state.in_([literal_column("'queued'"), literal_column("'he
 MOST = 500
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claim:
     """A wish for segments: at most `limit` of the route's next, for this node.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
@@ -30,9 +30,10 @@ from gateway.message import Origin
 from gateway.quote import Quote
 from gateway.routing import Route
 from gateway.store import schema
+from gateway.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Said:
     """What is to be said, and how. Where there is no text, the subject is the text; the signature comes behind it.
 

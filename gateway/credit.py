@@ -24,6 +24,7 @@ from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 
 from gateway.failure import RefusedError
 from gateway.store import hot, memory, schema
+from gateway.value import value
 
 #: The most units one grant or purchase may bring; far below what a row can hold.
 MOST_UNITS = 1_000_000_000
@@ -64,7 +65,7 @@ class Period:
         return self.used, self.reserved, self.lapsed
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Entry:
     """One line of the ledger."""
 
@@ -77,7 +78,7 @@ class Entry:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reserved:
     """Units taken aside: `allotment` of them from the period that starts at `period`, the rest from the provision."""
 

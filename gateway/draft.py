@@ -16,9 +16,10 @@ from gateway.attachments import Attachment
 from gateway.dsn import Asked
 from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
+from gateway.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Recipient:
     """One address of one channel; `name` is what was written, where that was not the address.
 
@@ -52,7 +53,7 @@ class LeftOut:
         return cls(found[1], found[2], "", found[3]) if found is not None else None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Request:
     """What somebody wants said.
 
@@ -81,7 +82,7 @@ class Request:
     attachments: tuple[Attachment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Leg:
     """One recipient with its route and what one segment costs there."""
 
@@ -90,7 +91,7 @@ class Leg:
     price: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Way:
     """How the text goes over one route: cut for it, and good until `expires`."""
 
@@ -100,7 +101,7 @@ class Way:
     expires: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Draft:
     """A request that can be sent: every leg has a route, the text is cut for each of them."""
 

@@ -26,6 +26,7 @@ from gateway.store import hot, memory, schema
 from gateway.store.identifiers import Identifiers
 from gateway.text import Cut
 from gateway.turns import Turns
+from gateway.value import value
 
 #: Above this many recipients a message is stored with a compact list, which a background job expands.
 COMPACT = 1000
@@ -37,7 +38,7 @@ CHUNK = 500
 EXPANSION = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Taken:
     """A message that is committed. `seen` says it was there already; `units` and `deliveries` are what is new."""
 

@@ -6,9 +6,10 @@ Plain frozen values and one table. The rows that hold them are in `gateway/store
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+
+from gateway.value import value
 
 
 class Channel(StrEnum):
@@ -112,7 +113,7 @@ def delivery_state(states: Iterable[State]) -> State:
     return next((state for state in PRECEDENCE if state in present), State.QUEUED)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claimed:
     """One segment taken from the queue: everything a transport needs to say it, and nothing it must look up.
 

@@ -8,7 +8,6 @@ own submit_sm_resp, and is looked at again when that is recorded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +19,7 @@ from gateway.message import State, may_become
 from gateway.peer_ids import Habit, fold, folded_forms, habit, meant
 from gateway.store import hot, memory, schema
 from gateway.transports.base import Incoming, Outcome, Receipt, ReceiptState, Result
+from gateway.value import value
 
 _segment, _receipt = schema.segment, schema.receipt
 
@@ -36,7 +36,7 @@ MEANS: Mapping[ReceiptState, State] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Receive:
     """A receipt, and when it came."""
 

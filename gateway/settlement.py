@@ -23,13 +23,14 @@ from gateway.routing import Route
 from gateway.store import hot, memory, schema
 from gateway.store.identifiers import Identifiers
 from gateway.transports.base import Outcome, Result
+from gateway.value import value
 
 log = logging.getLogger(__name__)
 
 _segment = schema.segment
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settle:
     """Outcomes to record, of segments that `node` claimed.
 
@@ -48,7 +49,7 @@ class Settle:
     routes: Sequence[Route] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settled:
     """What the dispatcher should know afterwards: routes with ready work, and the earliest new due time."""
 

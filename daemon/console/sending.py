@@ -26,11 +26,12 @@ from gateway.draft import Draft, Recipient, Request, prepare, route_for
 from gateway.failure import RefusedError
 from gateway.message import Channel, Origin
 from gateway.routing import Route
+from gateway.value import value
 
 _LONGEST_VALIDITY = timedelta(days=366)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Asked:
     """One message that was asked for, and by whom."""
 

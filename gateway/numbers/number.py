@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -13,6 +12,7 @@ from gateway.failure import RefusedError
 from gateway.numbers import advice, reading
 from gateway.numbers.reading import CAN_GET_SMS, Kind, Reading
 from gateway.numbers.written import Written, written
+from gateway.value import value
 
 # Where nothing says which country is meant, these are tried, to show what the full form could be.
 _LIKELY = ("BE", "FR", "NL", "DE", "GB", "IT", "ES", "US")
@@ -33,7 +33,7 @@ class Fault(StrEnum):
     CANNOT_GET_SMS = "cannot_get_sms"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Number:
     """A judged number.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
+
+from gateway.value import value
 
 #: ITU-T E.164, clause 6.1: at most 15 digits, country code included.
 MOST_DIGITS = 15
@@ -44,7 +45,7 @@ _COUNTRY_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _EMERGENCY_EVERYWHERE = frozenset({"112", "911"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reading:
     """A valid number: E.164, its kind, and its country's ISO 3166 code if it belongs to one.
 

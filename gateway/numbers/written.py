@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+
+from gateway.value import value
 
 # Longer texts are not looked at; the longest real ones, with brackets and spaces, have about 30 characters.
 _MOST_CHARACTERS = 64
@@ -13,7 +14,7 @@ _SEPARATORS = frozenset("-./() \t")
 _SEPARATING = frozenset({"Zs", "Pd", "Cf"})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Written:
     """What was written: `digits` (ASCII), whether `+` or `00` stood before them, and a form to quote (ASCII, short).
 

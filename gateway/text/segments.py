@@ -14,6 +14,7 @@ import regex
 
 from gateway.failure import RefusedError
 from gateway.text import alphabet, plain
+from gateway.value import value
 
 #: The `concat` of what goes out as a letter: the text is not cut, and its octets are made when it leaves.
 LETTER = "letter"
@@ -66,7 +67,7 @@ class Part:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Cut:
     """A text cut into segments.
 

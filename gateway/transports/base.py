@@ -33,6 +33,7 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from gateway.message import Claimed
+from gateway.value import value
 
 
 class Result(StrEnum):
@@ -46,7 +47,7 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What became of one segment handed to a transport.
 
@@ -82,7 +83,7 @@ class ReceiptState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Receipt:
     """One delivery receipt, read. `to` is the handset it speaks of, `id` as the operator wrote it (it may be empty).
 

@@ -14,6 +14,7 @@ are done here without it, and tests hold both equal to it, octet by octet:
 from __future__ import annotations
 
 import struct
+from dataclasses import fields
 from typing import Any
 
 from smpplib import command as smpplib_command
@@ -84,7 +85,7 @@ _LONGEST_SHORT_MESSAGE = 254
 
 #: The fields of each kind of body, by our names, all but the optional parameters.
 _FIELDS: dict[type, tuple[str, ...]] = {
-    kind: tuple(name for name in kind.__slots__ if name != "tlvs")
+    kind: tuple(one.name for one in fields(kind) if one.name != "tlvs")
     for kind in (Bind, BindAnswer, ShortMessage, MessageAnswer, Query, QueryAnswer)
 }
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from gateway.value import value
+
 if TYPE_CHECKING:
     from gateway.transports.smpp.pdu import Bind, Query, QueryAnswer, ShortMessage
 
@@ -49,7 +51,7 @@ class BindRequested:
     bind: Bind
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answered:
     """The answer to the request `sequence` of ours. `nack`: it was a generic_nack.
 
@@ -72,7 +74,7 @@ class Queried:
     query: Query
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Arrived:
     """A submit_sm, deliver_sm or data_sm of the peer's, to be answered by `answer`."""
 

@@ -10,6 +10,8 @@ import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from gateway.value import value
+
 HEADER = struct.Struct(">IIII")
 #: The header alone (section 3.2).
 SHORTEST = HEADER.size
@@ -110,7 +112,7 @@ class BindAnswer:
     tlvs: Tlvs = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ShortMessage:
     """The body of submit_sm, of deliver_sm and, as far as it has these fields, of data_sm (4.4.1, 4.6.1, 4.7.1).
 
@@ -138,9 +140,9 @@ class ShortMessage:
 
     def tlv(self, tag: int) -> bytes | None:
         """The value of the first optional parameter of this tag, or None."""
-        for known, value in self.tlvs:
+        for known, octets in self.tlvs:
             if known == tag:
-                return value
+                return octets
         return None
 
     @property
@@ -149,7 +151,7 @@ class ShortMessage:
         return self.short_message or self.tlv(Tag.MESSAGE_PAYLOAD) or b""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class MessageAnswer:
     """The body of submit_sm_resp, deliver_sm_resp and data_sm_resp (4.4.2, 4.6.2, 4.7.2)."""
 
@@ -198,7 +200,7 @@ class Malformed:
 Body = Bind | BindAnswer | ShortMessage | MessageAnswer | Query | QueryAnswer | Unread | Malformed | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pdu:
     """One PDU, read."""
 
