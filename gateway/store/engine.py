@@ -25,10 +25,15 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, QueuePool
 from gateway.store import hot
 from gateway.store.errors import StoreError as StoreError
 from gateway.store.errors import StoreLostError as StoreLostError
-from gateway.store.errors import forget_values
+from gateway.store.errors import WaitsError, forget_values
 
 #: How long a statement waits for another's lock, and a work for a connection, in seconds.
 BUSY = 5.0
+
+#: In a connection's info: its next transaction is not to wait for other writers.
+HURRY = "hurry"
+#: Pauses while another writes, in seconds.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.02
 
 _PRAGMAS = (
     "synchronous=FULL",
@@ -148,7 +153,7 @@ def _sqlite(url: URL) -> Engine:
             hot.execute(connection, "PRAGMA query_only=ON")
             hot.execute(connection, "BEGIN")
         else:
-            hot.execute(connection, "BEGIN IMMEDIATE")
+            _begin_to_write(connection)
 
     @event.listens_for(engine, "commit")
     def still_there(connection: Connection) -> None:
@@ -189,6 +194,28 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _begin_to_write(connection: Connection) -> None:
+    """Take SQLite's lock of writers, which whoever writes now holds for at most `BUSY` seconds, let us hope.
+
+    `WaitsError` at once where `hurry` is in the connection's info. SQLite's own way of waiting is not to be had for one
+    statement.
+    """
+    driver: Any = connection.connection.dbapi_connection
+    give_up, pause = time.monotonic() + BUSY, _FIRST_PAUSE
+    while True:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if busy and HURRY in connection.info:
+                raise WaitsError("somebody else writes") from None
+            if not busy or time.monotonic() > give_up:
+                raise hot.failed(connection, "BEGIN IMMEDIATE", error) from error
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def _require_same_file(connection: Connection, file: Path) -> None:

@@ -34,6 +34,10 @@ class StoreLostError(StoreError):
     """The connection went while committing: it may have happened or not."""
 
 
+class WaitsError(StoreError):
+    """It cannot be done without waiting for somebody; nothing of it was done."""
+
+
 def may_rerun(error: exc.DBAPIError) -> bool:
     """Whether the database only asks for the same work again (deadlock, serialisation, somebody was quicker)."""
     return isinstance(error.orig, psycopg.Error) and error.orig.sqlstate in _RERUN

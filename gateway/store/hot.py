@@ -184,7 +184,7 @@ def execute(connection: Connection, text: str) -> Any:
     try:
         return driver.execute(text)
     except connection.dialect.loaded_dbapi.Error as error:
-        raise _failed(connection, text, error) from error
+        raise failed(connection, text, error) from error
 
 
 def _ready(connection: Connection, text: str, values: Sequence[Any]) -> Any:
@@ -205,7 +205,7 @@ def _run(connection: Connection, compiled: _Compiled, values: Sequence[Any]) -> 
     try:
         return compiled.read(driver.execute(compiled.text, values))
     except connection.dialect.loaded_dbapi.Error as error:
-        raise _failed(connection, compiled.text, error) from error
+        raise failed(connection, compiled.text, error) from error
 
 
 def _run_many(connection: Connection, compiled: _Compiled, rows: Sequence[Sequence[Any]]) -> None:
@@ -213,10 +213,10 @@ def _run_many(connection: Connection, compiled: _Compiled, rows: Sequence[Sequen
     try:
         driver.cursor().executemany(compiled.text, rows)
     except connection.dialect.loaded_dbapi.Error as error:
-        raise _failed(connection, compiled.text, error) from error
+        raise failed(connection, compiled.text, error) from error
 
 
-def _failed(connection: Connection, text: str, error: Exception) -> BaseException:
+def failed(connection: Connection, text: str, error: Exception) -> BaseException:
     """What to raise for the driver's error; the transaction is over, and the connection too where it was lost."""
     dialect = connection.dialect
     base = dialect.loaded_dbapi.Error

@@ -34,6 +34,10 @@ MOST = 500
 PATIENCE = 10.0
 #: So many that wait are a set by themselves, and it begins at once.
 ENOUGH = 40
+#: Sets of so few members are carried out in the loop's own thread, while so few come in a second that another thread
+#: is no help, and as long as sets take less than `QUICK` seconds on average. After one of `TOO_LONG` seconds none are
+#: for `WARY` seconds: what waits for a disk is not to wait here.
+FEW, MANY_A_SECOND, QUICK, TOO_LONG, WARY = 16, 2500.0, 0.006, 0.02, 10.0
 #: How many must come while one waits for the pace, on average, for it to be kept; else so many sets do not.
 _WORTH, _UNPACED = 0.05, 300
 #: How much longer than its patience the first of a group waits, while others come.
@@ -90,12 +94,18 @@ class Lane:
         threads: Executor,
         pace: float = 0.0,
         both: Mapping[tuple[str, str], Both] | None = None,
+        here: Run | None = None,
     ) -> None:
-        """Sets are carried out by `run` on `threads`; `both` are pairs of verbs that are run as one."""
+        """Sets are carried out by `run` on `threads`, small ones by `here` in the loop's own thread, where that can be
+        and does not take long; `both` are pairs of verbs that are run as one."""
         self._run = run
         self._verbs = dict(verbs)
         self._order = {name: place for place, name in enumerate(verbs)}
         self._both = dict(both or {})
+        self._here = here
+        self._took = 0.0  # what a set takes, on average, in seconds
+        self._flow, self._flow_at = 0.0, 0.0  # members of late, older ones counted less and less; when that was so
+        self._elsewhere_until = 0.0  # until when no set is carried out here, in the loop's seconds
         self._threads = threads
         self._pace = pace
         self.observe: Observe = lambda members, results, seconds: None
@@ -189,6 +199,10 @@ class Lane:
             members += [Member(other, argument, None, rider) for argument, rider in (ride(some) if some else ())]
         members.sort(key=lambda member: self._order[member.verb])
         self._busy, self._began, self._next = True, time.perf_counter(), now + self._pace
+        results = self._carry_here(members, now)
+        if results is not None:
+            self._carried(loop, members, results)
+            return
         try:
             self._threads.submit(self._carry, loop, members)
         except RuntimeError as error:  # the threads are shut down
@@ -203,6 +217,21 @@ class Lane:
             if self._gain < _WORTH:
                 self._gain, self._unpaced = 1.0, _UNPACED
         self._first = None
+
+    def _carry_here(self, members: list[Member], now: float) -> list[Any] | None:
+        """The results of a set, committed in this very thread; None, and nothing done, where it is better done in the
+        writer's: because it is large or many come, sets take long now, somebody else writes, or something is wrong."""
+        self._flow = self._flow * math.exp(self._flow_at - now) + len(members)
+        self._flow_at = now
+        if self._here is None or len(members) > FEW or self._flow > MANY_A_SECOND:
+            return None
+        if self._took > QUICK or now < self._elsewhere_until:
+            return None
+        try:
+            return self._here(lambda connection: self._carry_out(connection, members))
+        except Exception as error:
+            log.debug("a set goes to the writer: %s", error, extra={"action": "set_passed_on"})
+            return None
 
     def _carry(self, loop: asyncio.AbstractEventLoop, members: list[Member]) -> None:
         """In the writer's thread: commit, and hand the results back."""
@@ -219,6 +248,9 @@ class Lane:
     def _carried(self, loop: asyncio.AbstractEventLoop, members: list[Member], results: Sequence[Any]) -> None:
         self._busy = False
         seconds = time.perf_counter() - self._began
+        self._took += (seconds - self._took) / 8
+        if seconds > TOO_LONG:
+            self._elsewhere_until = loop.time() + WARY
         for member, result in zip(members, results, strict=True):
             if member.rider is not None:
                 member.rider(result)

@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from gateway.store.engine import is_sqlite, reads
-from gateway.store.errors import StoreError, StoreLostError, explain, is_lost, is_the_stores, may_rerun
+from gateway.store import hot
+from gateway.store.engine import HURRY, is_sqlite, reads
+from gateway.store.errors import StoreError, StoreLostError, WaitsError, explain, is_lost, is_the_stores, may_rerun
 from gateway.store.identifiers import Identifiers
 from gateway.store.memory import Memory
 from gateway.store.sets import Both, Lane, Observe, Ride, Verb
@@ -57,7 +58,7 @@ class Store:
         self._one_writer = is_sqlite(engine)
         self._kept: Connection | None = None
         self._memory = Memory()
-        self._alone = threading.Lock()
+        self._alone = threading.RLock()
         self._writers = ThreadPoolExecutor(1 if self._one_writer else threads, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(2 if self._one_writer else threads, thread_name_prefix="store-read")
         self._threads = [self._writers, self._readers]
@@ -71,7 +72,7 @@ class Store:
         in an order that no sorting within a verb can keep, and several daemons would run into deadlocks.
         """
         if self._one_writer:
-            return dict.fromkeys(verbs, Lane(self._run_set, verbs, self._writers, PACE, both))
+            return dict.fromkeys(verbs, Lane(self._run_set, verbs, self._writers, PACE, both, self._run_set_here))
         lanes = {}
         for name, verb in verbs.items():
             thread = ThreadPoolExecutor(1, thread_name_prefix=f"store-{name}")
@@ -101,13 +102,27 @@ class Store:
     def _run_set(self, work: Work[T]) -> T:
         """Likewise, for the one writer's sets: what one knew, the next need not ask."""
 
-        def once() -> T:
-            with self._connection() as connection, self._memory.used(connection):
-                result = work(connection)
-                _commit(connection)
-                return result
+        return _until_done(lambda: self._set(work))
 
-        return _until_done(once)
+    def _run_set_here(self, work: Work[T]) -> T:
+        """Likewise, in the event loop's own thread: `WaitsError`, and nothing done, where somebody else writes."""
+        if self._kept is None or not self._alone.acquire(blocking=False):
+            raise WaitsError("somebody else writes")
+        try:
+            info = self._kept.info
+            info[HURRY] = True
+            try:
+                return self._set(work)
+            finally:
+                del info[HURRY]
+        finally:
+            self._alone.release()
+
+    def _set(self, work: Work[T]) -> T:
+        with self._connection() as connection, self._memory.used(connection):
+            result = work(connection)
+            _commit(connection)
+            return result
 
     def read_now(self, work: Work[T]) -> T:
         """`read` for the command line: in this thread."""
@@ -129,7 +144,7 @@ class Store:
     def _connection(self) -> Iterator[Connection]:
         """A connection; whatever happens to it, the next work begins on a sound one."""
         with self._alone if self._one_writer else contextlib.nullcontext():
-            connection = self._kept or self.engine.connect()
+            connection = self._kept or self._connect()
             self._kept = connection if self._one_writer else None
             try:
                 yield connection
@@ -145,6 +160,12 @@ class Store:
             finally:
                 if connection is not self._kept:
                     connection.close()
+
+    def _connect(self) -> Connection:
+        connection = self.engine.connect()
+        if self._one_writer:
+            hot.execute(connection, "PRAGMA busy_timeout=0")  # `engine` waits for other writers, where it may
+        return connection
 
     def _drop(self, connection: Connection) -> None:
         """Undo and let go of the connection, whatever state it is in."""
