@@ -18,6 +18,7 @@ from gateway.claims import SUBMITTING, UNKNOWN
 from gateway.message import State, may_become
 from gateway.peer_ids import Habit, fold, folded_forms, habit, meant
 from gateway.store import hot, memory, schema
+from gateway.store.identifiers import Identifiers
 from gateway.transports.base import Incoming, Outcome, Receipt, ReceiptState, Result
 from gateway.value import value
 
@@ -44,7 +45,7 @@ class Receive:
     now: datetime
 
 
-_COLUMNS = (*settlement.COLUMNS, _segment.c.address, _segment.c.peer_id, _segment.c.peer_key)
+_COLUMNS = (*settlement.COLUMNS, _segment.c.peer_id, _segment.c.peer_key)
 _CANDIDATES = hot.Statement(
     select(*_COLUMNS)
     .where(_segment.c.peer_key.is_not(None), _segment.c.peer_key.in_(bindparam("keys", expanding=True)))
@@ -111,6 +112,50 @@ def receive_many(connection: Connection, receives: Sequence[Receive]) -> list[in
         memory.of(connection, "orphan").clear()
     book.write(connection)
     return [None if row is None else row.id for row in found]
+
+
+def settle_and_receive(
+    connection: Connection,
+    settles: Sequence[settlement.Settle],
+    receives: Sequence[Receive],
+    identifiers: Identifiers | None = None,
+) -> tuple[list[settlement.Settled], list[int | None]]:
+    """Record outcomes, and receipts that came soon after: most belong to one of these, and make one change of two."""
+    book, answer = settlement.decide(connection, settles, identifiers)
+    own = _of_this_set(book, receives)
+    book.write(connection)
+    outcomes = [outcome for settle in settles for outcome in settle.outcomes]
+    adopt_orphans(connection, outcomes, max(settle.now for settle in settles))
+    _ADD.write(connection, [_row(receive, segment) for receive, segment in zip(receives, own, strict=True) if segment])
+    others = [receive for receive, segment in zip(receives, own, strict=True) if segment is None]
+    found = iter(receive_many(connection, others) if others else ())
+    return [answer] * len(settles), [segment if segment is not None else next(found) for segment in own]
+
+
+def _of_this_set(book: settlement.Book, receives: Sequence[Receive]) -> list[int | None]:
+    """The segments just accepted that receipts name by their very id and number; what they say goes into the book."""
+    accepted: dict[tuple[str, str], int] = {}
+    twice: set[tuple[str, str]] = set()
+    for segment, change in book.changes.items():
+        if change["to_state"] == State.ACCEPTED and change["to_peer_id"]:
+            name = book.moved[segment].route, change["to_peer_id"]
+            if name in accepted:
+                twice.add(name)
+            accepted[name] = segment
+    found: list[int | None] = []
+    for receive in receives:
+        receipt = receive.receipt
+        name = receipt.route, receipt.id
+        key = accepted.get(name) if name not in twice else None
+        if key is None or (receipt.to and not same_number(book.moved[key].address, receipt.to)):
+            found.append(None)
+            continue
+        change = book.changes[key]
+        after = _after(State(change["to_state"]), receipt)
+        if after is not None:
+            change["to_state"], change["to_due"] = after.value, None
+        found.append(key)
+    return found
 
 
 def adopt_orphans(connection: Connection, outcomes: Iterable[Outcome], now: datetime) -> int:

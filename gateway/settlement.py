@@ -75,6 +75,7 @@ COLUMNS = (
     _segment.c.parts,
     _segment.c.node,
     _segment.c.resent,
+    _segment.c.address,
 )
 #: Segments by their `ids`, locked.
 BY_ID = hot.Statement(
@@ -219,6 +220,13 @@ def settle_many(
     connection: Connection, settles: Sequence[Settle], identifiers: Identifiers | None = None
 ) -> list[Settled]:
     """Record sets of outcomes, and answer each with what it means for the dispatcher."""
+    book, answer = decide(connection, settles, identifiers)
+    book.write(connection)
+    return [answer] * len(settles)
+
+
+def decide(connection: Connection, settles: Sequence[Settle], identifiers: Identifiers | None) -> tuple[Book, Settled]:
+    """What sets of outcomes change, not written yet, and what it means for the dispatcher."""
     outcomes = [
         (outcome, claimed, settle)
         for settle in settles
@@ -247,15 +255,13 @@ def settle_many(
         _DECIDE[outcome.result](book, row, outcome, settle)
     failover.decide(connection, book, book.spent, identifiers)
     cancel_siblings(connection, book)
-    book.write(connection)
     dues = [change["to_due"] for change in book.changes.values() if change["to_state"] == State.QUEUED]
     ready = frozenset(
         rows[key].route
         for key, change in book.changes.items()
         if change["to_state"] == State.QUEUED and change["to_rank"] is not None
     )
-    answer = Settled(ready, min((due for due in dues if due is not None), default=None))
-    return [answer] * len(settles)
+    return book, Settled(ready, min((due for due in dues if due is not None), default=None))
 
 
 def _still_open(row: Any, outcome: Outcome, claimed: datetime | None, node: int) -> bool:

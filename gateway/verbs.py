@@ -16,7 +16,7 @@ from gateway.draft import Draft
 from gateway.failure import RefusedError
 from gateway.message import Claimed
 from gateway.store.identifiers import Identifiers
-from gateway.store.sets import Verb
+from gateway.store.sets import Both, Verb
 from gateway.store.store import Store
 
 SETTLE = "settle"
@@ -35,6 +35,11 @@ def open_store(engine: Engine) -> Store:
         outcomes = [outcome for member in members for outcome in member.outcomes]
         receipts.adopt_orphans(connection, outcomes, max(member.now for member in members))
         return answers
+
+    def settle_and_receive(
+        connection: Connection, members: Sequence[settlement.Settle], told: Sequence[receipts.Receive]
+    ) -> tuple[list[settlement.Settled], list[int | None]]:
+        return receipts.settle_and_receive(connection, members, told, identifiers)
 
     def submit(connection: Connection, members: Sequence[Draft]) -> list[intake.Taken | RefusedError]:
         return intake.submit_many(connection, members, identifiers)
@@ -59,4 +64,5 @@ def open_store(engine: Engine) -> Store:
         NOTE: note,
         CLAIM: claims.claim_many,
     }
-    return Store(engine, verbs, both={(SUBMIT, CLAIM): submit_and_claim}, identifiers=identifiers)
+    both: dict[tuple[str, str], Both] = {(SETTLE, RECEIVE): settle_and_receive, (SUBMIT, CLAIM): submit_and_claim}
+    return Store(engine, verbs, both=both, identifiers=identifiers)

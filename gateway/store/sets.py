@@ -37,7 +37,7 @@ ENOUGH = 40
 #: Sets of so few members are carried out in the loop's own thread, while so few come in a second that another thread
 #: is no help, and as long as sets take less than `QUICK` seconds on average. After one of `TOO_LONG` seconds none are
 #: for `WARY` seconds: what waits for a disk is not to wait here.
-FEW, MANY_A_SECOND, QUICK, TOO_LONG, WARY = 16, 2500.0, 0.006, 0.02, 10.0
+FEW, MANY_A_SECOND, QUICK, TOO_LONG, WARY = 64, 2500.0, 0.008, 0.05, 2.0
 #: How many must come while one waits for the pace, on average, for it to be kept; else so many sets do not.
 _WORTH, _UNPACED = 0.05, 300
 #: How much longer than its patience the first of a group waits, while others come.

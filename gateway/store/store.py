@@ -33,7 +33,7 @@ Work = Callable[[Connection], T]
 log = logging.getLogger(__name__)
 
 #: Seconds between the beginnings of two sets on SQLite: what a message may wait for others, where others come.
-PACE = 0.004
+PACE = 0.005
 #: How often a work is run again after a deadlock before its caller hears of it.
 _RERUNS = 5
 
@@ -114,7 +114,7 @@ class Store:
             try:
                 return self._set(work)
             finally:
-                del info[HURRY]
+                info.pop(HURRY, None)
         finally:
             self._alone.release()
 
@@ -148,6 +148,8 @@ class Store:
             self._kept = connection if self._one_writer else None
             try:
                 yield connection
+            except WaitsError:  # nothing has begun
+                raise
             except (SQLAlchemyError, StoreError):
                 self._drop(connection)
                 raise
