@@ -12,7 +12,8 @@ import pytest
 
 from daemon.console.rates import Rates
 from gateway import accounts, credit, optouts, tokens
-from tests.daemon.console.conftest import MESSAGES, Console, running
+from gateway.store.errors import StoreError
+from tests.daemon.console.conftest import MESSAGES, Console, failing, running
 from tests.daemon.console.ways import Answer, Held, Line, request
 from tests.peers.daemon_process import until
 
@@ -68,6 +69,22 @@ async def test_a_token_that_was_revoked_stops_working_within_two_seconds(console
     assert taken > 1
     assert gone == [False] + [True] * (taken + 1) + [False]
     assert (await ask(line, octets)).status == 401
+    line.close()
+
+
+async def test_a_token_that_cannot_be_looked_up_again_is_believed_for_two_seconds(
+    console: Console, gone: list[bool]
+) -> None:
+    line, loop = Line(console.server), asyncio.get_running_loop()
+    octets = request(console.tokens["ann"], WELL)
+    assert [(await ask(line, octets)).status for _ in range(2)] == [202, 202]
+    with failing(console, "read", StoreError("away")):
+        away = loop.time()
+        while (answer := await ask(line, octets)).status == 202:
+            assert loop.time() - away < 2.5
+            await asyncio.sleep(0.04)
+    assert answer.status == 503
+    assert gone[1:] == [True] * (len(gone) - 2) + [False]
     line.close()
 
 
@@ -127,9 +144,14 @@ async def test_as_soon_as_anybody_has_opted_out_everybody_is_looked_at(console: 
 
 async def test_names_and_addresses_go_the_usual_way(console: Console, short: list[bool]) -> None:
     line = Line(console.server)
-    for wanted in ({"sms": ["jean"], "text": "x"}, {"email": ["jean@example.org"], "text": "x"}, {"lists": ["all"]}):
-        assert (await ask(line, request(console.tokens["ann"], wanted))).status == 422
-    assert short == [False] * 3
+    for more in (
+        {"sms": [*WELL["sms"], "jean"]},
+        {"email": ["jean@example.org"]},
+        {"lists": ["all"]},
+        {"fax": ["+322"]},
+    ):
+        assert (await ask(line, request(console.tokens["ann"], {**WELL, **more}))).status == 422
+    assert short == [False] * 4
     line.close()
 
 

@@ -162,6 +162,12 @@ async def test_who_has_no_token_at_all(console: Console, short: list[bool]) -> N
     assert not any(short)
 
 
+async def test_a_good_token_under_another_scheme(console: Console, short: list[bool]) -> None:
+    fields = [f"Authorization: Basic {console.tokens['ann']}"]
+    assert (await both_ways(console, request(None, WELL, *fields))).status == 401
+    assert not any(short)
+
+
 async def test_too_little_credit_is_found_out_on_the_short_way(console: Console, short: list[bool]) -> None:
     many = {**WELL, "sms": ["+32475123456", "+32475123457"]}
     answer = await both_ways(console, request(console.tokens["poor"], many))
