@@ -58,6 +58,7 @@ class Store:
         self._one_writer = is_sqlite(engine)
         self._kept: Connection | None = None
         self._memory = Memory()
+        self._readers_own: dict[int, Connection] = {}
         self._alone = threading.RLock()
         self._writers = ThreadPoolExecutor(1 if self._one_writer else threads, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(2 if self._one_writer else threads, thread_name_prefix="store-read")
@@ -128,10 +129,27 @@ class Store:
         """`read` for the command line: in this thread."""
 
         def once() -> T:
-            with self.engine.connect().execution_options(**self._reads) as connection:
+            with self._reading() as connection:
                 return work(connection)
 
         return _until_done(once)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """A connection that only looks. On SQLite each thread keeps one: to open it costs more than a look."""
+        connection = self._readers_own.pop(threading.get_ident(), None)
+        if connection is None:
+            connection = self.engine.connect().execution_options(**self._reads)
+        try:
+            yield connection
+            connection.rollback()
+        except BaseException:
+            connection.close()
+            raise
+        if self._one_writer and not self._closed:
+            self._readers_own[threading.get_ident()] = connection
+        else:
+            connection.close()
 
     def _transaction(self, work: Work[T]) -> T:
         with self._connection() as connection:
@@ -229,6 +247,8 @@ class Store:
             if self._kept is not None:
                 self._kept.close()
                 self._kept = None
+        while self._readers_own:
+            self._readers_own.popitem()[1].close()
         self.engine.dispose()
 
 
