@@ -34,6 +34,8 @@ MOST = 500
 PATIENCE = 10.0
 #: So many that wait are a set by themselves, and it begins at once.
 ENOUGH = 40
+#: With more members a second than this, the loop sleeps between two sets.
+LIVELY = 800.0
 #: Sets of so few members are carried out in the loop's own thread, while so few come in a second that another thread
 #: is no help, and as long as sets take less than `QUICK` seconds on average. After one of `TOO_LONG` seconds none are
 #: for `WARY` seconds: what waits for a disk is not to wait here.
@@ -109,6 +111,8 @@ class Lane:
         self._threads = threads
         self._pace = pace
         self.observe: Observe = lambda members, results, seconds: None
+        #: Whether somebody waits for what may come any moment: then the loop does not sleep.
+        self.hurried: Callable[[], bool] = lambda: False
         self._gathered: list[Member] = []
         self._patient: dict[str, _Patient] = {}
         self._rides: dict[tuple[str, str], Ride] = {}
@@ -117,6 +121,7 @@ class Lane:
         self._next = 0.0  # when a set may begin, in the loop's seconds
         self._first: int | None = None  # how many there were when one began to wait for the pace
         self._gain = 1.0  # how many come meanwhile, on average
+        self._slept = False  # the loop has slept, and has not looked around since
         self._unpaced = 0  # how many sets more need not keep the pace
         self._timer: asyncio.Handle | None = None
         self._due = math.inf
@@ -164,6 +169,21 @@ class Lane:
         later = due > loop.time()
         self._timer = loop.call_at(due, self._begin, loop) if later else loop.call_soon(self._begin, loop)
 
+    def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Where much goes on, let the whole loop sleep until the next set may begin.
+
+        What comes meanwhile is dealt with in one go, just before that set: to wake up for each of it costs more than
+        to deal with it, and nothing of it could be committed any sooner.
+        """
+        if self._here is not None and LIVELY < self._flow <= MANY_A_SECOND and not self.hurried():
+            # Whoever was just answered, and whoever waits for him, goes on first.
+            loop.call_soon(loop.call_soon, self._sleep, loop)
+
+    def _sleep(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._busy and not self._idle and len(self._gathered) < ENOUGH:
+            time.sleep(min(max(self._next - loop.time(), 0.0), self._pace))
+            self._slept = True
+
     async def finish(self) -> None:
         """Returns when everything that has gathered is committed."""
         loop = asyncio.get_running_loop()
@@ -185,7 +205,11 @@ class Lane:
         return members
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Send the next set to the writer."""
+        """Carry out the next set, or send it to the writer."""
+        if self._slept:  # first the loop is to read what has come, and to deal with it
+            self._slept = False
+            self._timer = loop.call_soon(loop.call_soon, self._begin, loop)
+            return
         self._timer, self._due = None, math.inf
         now = loop.time()
         members = self._take(now)
@@ -261,6 +285,7 @@ class Lane:
             self._idle = None
         _answer(members, results)
         self.observe(members, results, seconds)
+        self._rest(loop)
 
     def _ended(self, loop: asyncio.AbstractEventLoop, members: list[Member], error: BaseException) -> None:
         members, self._gathered = members + self._gathered, []

@@ -229,6 +229,11 @@ class Store:
         for lane in self._lanes.values():
             lane.observe = observe
 
+    def hurry(self, hurried: Callable[[], bool]) -> None:
+        """Have sets never keep the event loop waiting while this is so."""
+        for lane in self._lanes.values():
+            lane.hurried = hurried
+
     # The end ----------------------------------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
