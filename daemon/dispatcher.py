@@ -43,7 +43,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 #: How long it is believed that nothing of a route waits, after a claim that went along with an intake, in seconds.
 _MOMENT = 0.02
 #: How long a receipt waits for the next; the SMS centre waits for our answer as long, and its window is limited.
-_PATIENCE = 0.005
+_PATIENCE = 0.008
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
 _LET_GO = 3.0
 

@@ -155,11 +155,12 @@ class Lane:
         """Begin a set when one is due, but none before its time."""
         if self._busy:
             return
-        due = 0.0 if self._gathered or self._idle else min((one.due() for one in self._patient.values()), default=0.0)
-        waiting = len(self._gathered)
-        if waiting < ENOUGH and not self._idle and not self._unpaced and due < self._next:
-            due = self._next
-            self._first = waiting if self._first is None and waiting else self._first
+        due, patient = self._gathered_due(), min((one.due() for one in self._patient.values()), default=math.inf)
+        due = min(due, patient if self._is_calm() or self._is_pressed() else max(patient, self._next))
+        if self._idle:
+            due = 0.0
+        elif self._gathered and due > loop.time() and self._first is None:
+            self._first = len(self._gathered)
         if due >= self._due:
             return
         if self._timer is not None:
@@ -169,19 +170,34 @@ class Lane:
         later = due > loop.time()
         self._timer = loop.call_at(due, self._begin, loop) if later else loop.call_soon(self._begin, loop)
 
+    def _is_pressed(self) -> bool:
+        """Whether the pace is not kept: many wait, or nobody comes while one waits."""
+        return bool(self._unpaced) or len(self._gathered) >= ENOUGH
+
+    def _gathered_due(self) -> float:
+        """When those may begin who are not patient, in the loop's seconds."""
+        if not self._gathered:
+            return math.inf
+        return 0.0 if self._is_pressed() else self._next
+
+    def _is_calm(self) -> bool:
+        """Whether so little is to be done that another thread, and larger sets, would be no help."""
+        return self._here is not None and self._flow <= MANY_A_SECOND
+
     def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
         """Where much goes on, let the whole loop sleep until the next set may begin.
 
         What comes meanwhile is dealt with in one go, just before that set: to wake up for each of it costs more than
         to deal with it, and nothing of it could be committed any sooner.
         """
-        if self._here is not None and LIVELY < self._flow <= MANY_A_SECOND and not self.hurried():
+        if self._is_calm() and self._flow > LIVELY and not self.hurried():
             # Whoever was just answered, and whoever waits for him, goes on first.
             loop.call_soon(loop.call_soon, self._sleep, loop)
 
     def _sleep(self, loop: asyncio.AbstractEventLoop) -> None:
         if not self._busy and not self._idle and len(self._gathered) < ENOUGH:
-            time.sleep(min(max(self._next - loop.time(), 0.0), self._pace))
+            # Not `loop.time()`, which is of the beginning of this turn of the loop; it is the same clock.
+            time.sleep(min(max(self._next - time.monotonic(), 0.0), self._pace))
             self._slept = True
 
     async def finish(self) -> None:
@@ -197,7 +213,12 @@ class Lane:
 
     def _take(self, now: float) -> list[Member]:
         """Who goes into the set that begins now."""
-        members, self._gathered = self._gathered[:MOST], self._gathered[MOST:]
+        members: list[Member] = []
+        alone = self._is_calm() and not self._idle
+        if not alone or self._gathered_due() <= now + SOON / 2:
+            members, self._gathered = self._gathered[:MOST], self._gathered[MOST:]
+            if members and alone:
+                return members  # the patient come right after, or before their time, in time that is nobody's
         for group in self._patient.values():
             if group.members and (self._idle or group.due() <= now + SOON or len(group.members) >= ENOUGH):
                 members += group.members
@@ -212,6 +233,7 @@ class Lane:
             return
         self._timer, self._due = None, math.inf
         now = loop.time()
+        waiting = len(self._gathered)
         members = self._take(now)
         if not members:
             if self._waits():
@@ -222,7 +244,9 @@ class Lane:
             some = [member.argument for member in members if member.verb == verb]
             members += [Member(other, argument, None, rider) for argument, rider in (ride(some) if some else ())]
         members.sort(key=lambda member: self._order[member.verb])
-        self._busy, self._began, self._next = True, time.perf_counter(), now + self._pace
+        self._busy, self._began = True, time.perf_counter()
+        if len(self._gathered) < waiting or not self._is_calm():
+            self._next = now + self._pace
         results = self._carry_here(members, now)
         if results is not None:
             self._carried(loop, members, results)
@@ -247,7 +271,7 @@ class Lane:
         writer's: because it is large or many come, sets take long now, somebody else writes, or something is wrong."""
         self._flow = self._flow * math.exp(self._flow_at - now) + len(members)
         self._flow_at = now
-        if self._here is None or len(members) > FEW or self._flow > MANY_A_SECOND:
+        if self._here is None or not self._is_calm() or len(members) > FEW:
             return None
         if self._took > QUICK or now < self._elsewhere_until:
             return None
