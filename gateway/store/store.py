@@ -154,6 +154,8 @@ class Store:
     def _transaction(self, work: Work[T]) -> T:
         with self._connection() as connection:
             self._memory.forget()
+            # Said, not left to the first statement: after a begin that was refused, SQLAlchemy would begin nothing.
+            connection.begin()
             result = work(connection)
             _commit(connection)
             return result
