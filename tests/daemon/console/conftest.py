@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -16,8 +17,12 @@ import pytest
 from sqlalchemy import Connection
 
 from daemon.assemble import House
+from daemon.console.server import Server
 from gateway import accounts, credit, tokens
+from gateway.tokens import digest_of
 from gateway.transports.smpp.centre import Centre
+from tests.daemon.console.ways import Held
+from tests.daemon.console.wires import Dial, Wire
 from tests.peers.houses import house
 
 #: Who has an account: settings and units.
@@ -45,6 +50,12 @@ class Console:
         """Where HTTP is spoken."""
         host, _, port = self.house.bound["http"][0].rpartition(":")
         return host, int(port)
+
+    @property
+    def server(self) -> Server:
+        """What speaks HTTP."""
+        assert self.house.console is not None
+        return self.house.console
 
     def client(self, name: str | None = "ann") -> httpx.AsyncClient:
         """A client with this account's token; None has no token."""
@@ -128,6 +139,54 @@ async def console(tmp_path: Path, template: Path) -> AsyncIterator[Console]:
 async def ann(console: Console) -> httpx.AsyncClient:
     """A client with ann's token."""
     return console.client()
+
+
+@pytest.fixture
+async def dial(console: Console) -> AsyncIterator[Dial]:
+    """Opens connections; all are closed at the test's end."""
+    made: list[Wire] = []
+
+    async def opened() -> Wire:
+        made.append(Wire(*await asyncio.open_connection(*console.address)))
+        return made[-1]
+
+    yield opened
+    for one in made:
+        one.writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await one.writer.wait_closed()
+
+
+@pytest.fixture
+async def wire(dial: Dial) -> Wire:
+    """One connection."""
+    return await dial()
+
+
+@pytest.fixture
+async def short(console: Console, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each whole request went the short way. Every token is remembered, for as long as the test takes."""
+    monkeypatch.setattr("daemon.console.bearers._GOOD", 600.0)
+    server = console.server
+    for token in console.tokens.values():
+        await server.config.app._taker._api.bearers.find(digest_of(token.encode()))  # type: ignore[union-attr]
+    begin, gone = server.begin, []
+    assert begin is not None
+
+    def noted(*told: Any) -> bool:
+        gone.append(begin(*told))
+        return gone[-1]
+
+    server.begin = noted
+    return gone
+
+
+@pytest.fixture
+def held(console: Console) -> Iterator[Held]:
+    """What the store says to messages is held back."""
+    one = Held(console)
+    yield one
+    one.stop()
 
 
 @contextmanager

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -14,76 +12,10 @@ import pytest
 from daemon.console.protocol import Phase
 from daemon.console.server import Limits
 from tests.daemon.console.conftest import MESSAGES, Console, is_problem
+from tests.daemon.console.wires import Dial, Wire, limit, post
 from tests.peers.daemon_process import until
 
 WELL = {"sms": ["+32475123456"], "text": "Dinner at eight?"}
-
-
-class Wire:
-    """A connection on which anything may be written."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def write(self, octets: bytes) -> None:
-        self.writer.write(octets)
-
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """The next answer: its status, header fields and body."""
-        async with asyncio.timeout(20):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
-            lines = head.split("\r\n")
-            fields = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
-            body = await self.reader.readexactly(int(fields.get("content-length", "0")))
-            return int(lines[0].split()[1]), fields, body
-
-    async def ended(self) -> bytes:
-        """What comes until the other end hangs up."""
-        async with asyncio.timeout(20):
-            return await self.reader.read()
-
-
-@pytest.fixture
-async def dial(console: Console) -> AsyncIterator[Callable[[], Awaitable[Wire]]]:
-    """Opens connections; all are closed at the test's end."""
-    made: list[Wire] = []
-
-    async def opened() -> Wire:
-        made.append(Wire(*await asyncio.open_connection(*console.address)))
-        return made[-1]
-
-    yield opened
-    for one in made:
-        one.writer.transport.abort()
-        with contextlib.suppress(OSError):
-            await one.writer.wait_closed()
-
-
-@pytest.fixture
-async def wire(dial: Dial) -> Wire:
-    """One connection."""
-    return await dial()
-
-
-Dial = Callable[[], Awaitable[Wire]]
-
-
-def limit(console: Console, **limits: float) -> None:
-    """Other bounds, from now on."""
-    assert console.house.console is not None
-    console.house.console.limits = replace(console.house.console.limits, **limits)  # type: ignore[arg-type]
-
-
-def post(console: Console, body: bytes, *, length: int | None = None, more: str = "") -> bytes:
-    """A request as it goes over the wire."""
-    head = (
-        f"POST {MESSAGES} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {console.tokens['ann']}\r\n"
-        f"Content-Type: application/json\r\n{more}"
-    )
-    if "chunked" not in more:
-        head += f"Content-Length: {len(body) if length is None else length}\r\n"
-    return head.encode() + b"\r\n" + body
 
 
 @pytest.mark.parametrize(
