@@ -43,7 +43,7 @@ FEW, MANY_A_SECOND, QUICK, TOO_LONG, WARY = 64, 2500.0, 0.008, 0.05, 2.0
 #: How many must come while one waits for the pace, on average, for it to be kept; else so many sets do not.
 _WORTH, _UNPACED = 0.05, 300
 #: How much longer than its patience the first of a group waits, while others come.
-STRETCH = 10
+STRETCH = 5
 #: Who is due within this many seconds goes along with a set that begins for others.
 SOON = 0.001
 
