@@ -109,6 +109,7 @@ def _comes_back(result: Result) -> Story:
     async def story(room: Room) -> None:
         await room.desk.settle(await room.come(JEAN), result)
 
+    story.__name__ = f"_comes_back_{result}"
     return story
 
 
