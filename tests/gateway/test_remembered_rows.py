@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -38,11 +38,10 @@ def store(
 
 
 @pytest.fixture(params=["another process", "this process"])
-async def write(
-    request: pytest.FixtureRequest, store: Store, sqlite_database: str, open_store: Any
-) -> AsyncIterator[Writes]:
+def write(request: pytest.FixtureRequest, store: Store, sqlite_database: str, open_store: Any) -> Writes:
     """Carries a work out beside the sets: on a connection of another process, or on that of the sets themselves."""
-    yield (open_store(sqlite_database) if request.param == "another process" else store).run
+    writer: Store = open_store(sqlite_database) if request.param == "another process" else store
+    return writer.run
 
 
 @pytest.fixture
