@@ -1,4 +1,4 @@
-"""A queue is believed empty only while it is: whatever comes into it, by whatever way, leaves before what comes later."""
+"""A queue is believed empty only while it is: what comes into it by whatever way leaves before what comes later."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ class Room:
     async def come(self, *to: str, limit: int = 1, **options: Any) -> list[Claimed]:
         """One message a number comes, and a claim goes along."""
         coming = [self.put(self.desk.draft(self.ann, one, **options)) for one in to]
-        *_, claimed = await asyncio.gather(*coming, self.ask(limit))
-        return claimed
+        claim = self.ask(limit)
+        await asyncio.gather(*coming)
+        return await claim
 
 
 @pytest.fixture
@@ -109,6 +110,7 @@ def _comes_back(result: Result) -> Story:
     async def story(room: Room) -> None:
         await room.desk.settle(await room.come(JEAN), result)
 
+    story.__name__ = f"_comes_back_{result}"
     return story
 
 

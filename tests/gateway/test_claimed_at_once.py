@@ -39,10 +39,10 @@ def wish(desk: Any, limit: int = 10, **other: Any) -> Claim:
 
 
 async def together(desk: Any, drafts: Sequence[Draft], *wishes: Claim) -> tuple[list[Any], list[list[Claimed]]]:
-    """Take these in and claim in one set, by whatever way the claims come: what became of each, and what each claim got."""
+    """Take these in and claim in one set: what became of each draft, and what each claim got."""
     asked = [desk.store.ask(verbs.SUBMIT, draft) for draft in drafts]
     asked += [desk.store.ask(verbs.CLAIM, one) for one in wishes]
-    found = await asyncio.gather(*asked, return_exceptions=True)
+    found: list[Any] = await asyncio.gather(*asked, return_exceptions=True)
     return found[: len(drafts)], found[len(drafts) :]
 
 

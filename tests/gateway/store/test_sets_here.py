@@ -1,9 +1,10 @@
-"""Sets in the loop's own thread: small ones while few come and the disk is quick; the writer's thread has the others."""
+"""Sets in the loop's own thread: small ones, while few come and the disk is quick; the writer's has the others."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -71,7 +72,7 @@ class Writer:
 def writer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Writer]:
     """With a clock of its own for what sets take."""
     one = Writer()
-    monkeypatch.setattr(sets.time, "perf_counter", lambda: one.clock)
+    monkeypatch.setattr(time, "perf_counter", lambda: one.clock)
     yield one
     one.threads.shutdown()
 
@@ -252,7 +253,7 @@ async def test_two_pairs_of_one_set_are_two(writer: Writer) -> None:
 
 async def test_two_as_one_that_answer_too_much_are_a_defect_and_commit_nothing(writer: Writer) -> None:
     lane = writer.lane("submit", "claim", both={("submit", "claim"): pair(writer, answers=1)})
-    answers = await asyncio.gather(lane.do("submit", 1), lane.do("claim", 2))
+    first, second = await asyncio.gather(lane.do("submit", 1), lane.do("claim", 2))
     # Each is then run alone, in the writer's thread, where they are no pair.
-    assert answers == [1, 2]
+    assert (first, second) == (1, 2)
     assert writer.carried == [[("submit", 1)], [("claim", 2)]]
