@@ -7,7 +7,7 @@ own submit_sm_resp, and is looked at again when that is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -187,7 +187,7 @@ def _adopt(connection: Connection, orphans: Sequence[Any], now: datetime) -> int
     book = settlement.Book(now)
     adopted = []
     for orphan in orphans:
-        row = _match(known, orphan.route, orphan.peer_id, orphan.address, book)
+        row = _match(known, orphan.route, orphan.peer_id, orphan.address, book.changes)
         if row is not None:
             receipt = Receipt(orphan.route, orphan.peer_id, orphan.address, orphan.sender, ReceiptState(orphan.state))
             _move(row, receipt, book)
@@ -216,7 +216,13 @@ def _by_id(connection: Connection, receives: Sequence[Receive], book: settlement
     One of the past that the receipt would change comes back for it, to change as all others do.
     """
     known = _candidates(connection, ((one.receipt.route, one.receipt.id) for one in receives))
-    found = [_match(known, one.receipt.route, one.receipt.id, one.receipt.to, book) for one in receives]
+    found: list[Any | None] = []
+    told = set(book.changes)
+    for one in receives:
+        row = _match(known, one.receipt.route, one.receipt.id, one.receipt.to, told)
+        if row is not None and _after(State(row.state), one.receipt) is not None:
+            told.add(row.id)
+        found.append(row)
     missing = [n for n, row in enumerate(found) if row is None and receives[n].receipt.id]
     if missing:
         keys = {form for n in missing for form in folded_forms(receives[n].receipt.id)}
@@ -225,7 +231,7 @@ def _by_id(connection: Connection, receives: Sequence[Receive], book: settlement
             past.setdefault((row.route, row.peer_key), []).append(row)
         for n in missing:
             receipt = receives[n].receipt
-            found[n] = _match(past, receipt.route, receipt.id, receipt.to, book)
+            found[n] = _match(past, receipt.route, receipt.id, receipt.to, told)
         changing = {
             row.id
             for n in missing
@@ -258,10 +264,10 @@ def _is_ambiguous(known: _Known, route: str, written: str) -> bool:
 
 
 def _match(
-    known: Mapping[tuple[str, str], Sequence[Any]], route: str, written: str, number: str, book: settlement.Book
+    known: Mapping[tuple[str, str], Sequence[Any]], route: str, written: str, number: str, told: Container[int]
 ) -> Any | None:
     """The segment meant: the same number, the id as its centre's habit has it, or as it was written, before any other
-    form of it, and rather one that still waits for its receipt than one that has it."""
+    form of it, and rather one that still waits for its receipt than one that has it, or just got it (`told`)."""
     if not written:
         return None
     same = _fitting(known, route, written, number)
@@ -269,7 +275,7 @@ def _match(
     likely = meant(written, by)
 
     def order(row: Any) -> tuple[bool, bool, bool]:
-        waits = row.state == State.ACCEPTED and row.id not in book.changes
+        waits = row.state == State.ACCEPTED and row.id not in told
         return by is not None and row.peer_key != likely, row.peer_id != written, not waits
 
     same.sort(key=order)
