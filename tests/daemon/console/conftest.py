@@ -165,7 +165,10 @@ async def wire(dial: Dial) -> Wire:
 
 @pytest.fixture
 async def short(console: Console, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Whether each whole request went the short way. Every token is remembered, for as long as the test takes."""
+    """Whether each whole request went the short way, on connections made from now on.
+
+    Every token is remembered, for as long as the test takes.
+    """
     monkeypatch.setattr("daemon.console.bearers._GOOD", 600.0)
     server = console.server
     for token in console.tokens.values():

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from daemon.console.protocol import Connection, Phase
+from daemon.console.protocol import Connection
 from tests.daemon.console.conftest import MESSAGES, Console
 from tests.daemon.console.ways import Answer, Line, request
 from tests.daemon.console.wires import limit
@@ -19,7 +19,7 @@ RUBBISH = b"@" * 140_000
 async def to_the_end(line: Line, octets: bytes) -> list[Answer]:
     """Everything that is answered to these octets, and to the rubbish after them."""
     await line.feed(octets)
-    await line.until(lambda: line.closed or line.connection.phase is not Phase.ANSWER)
+    await line.settled()
     await line.feed(RUBBISH)
     return await line.end()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.console.api import link
 from daemon.console.operations import MESSAGES
-from daemon.console.protocol import Connection
+from daemon.console.protocol import Connection, Phase
 from daemon.console.server import Server
 from daemon.console.swift import SwiftConnection
 from gateway import verbs
@@ -65,11 +65,13 @@ def _without_ids(document: Any) -> Any:
         return [_without_ids(one) for one in document]
     if not isinstance(document, dict):
         return document
-    assert all(isinstance(document[name], str) and document[name] for name in _IDS if name in document)
     if isinstance(document.get("deliveries"), str):
         assert document["deliveries"] == link(document["id"])
         document = {**document, "deliveries": link("")}
-    return {name: None if name in _IDS else _without_ids(value) for name, value in document.items()}
+    return {
+        name: None if name in _IDS and isinstance(value, str) else _without_ids(value)
+        for name, value in document.items()
+    }
 
 
 def read(octets: bytes) -> tuple[list[Answer], bytes]:
@@ -133,6 +135,10 @@ class Line(asyncio.Transport):
         found, rest = read(bytes(self._written))
         assert rest == b""
         return found
+
+    async def settled(self) -> None:
+        """No request that has come is without its answer."""
+        await self.until(lambda: self.closed or self.connection.phase is not Phase.ANSWER)
 
     async def end(self) -> list[Answer]:
         """Everything that was answered, once the server has hung up."""
