@@ -43,7 +43,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 #: How long it is believed that nothing of a route waits, after a claim that went along with an intake, in seconds.
 _MOMENT = 0.02
 #: How long a receipt waits for the next; the SMS centre waits for our answer as long, and its window is limited.
-_PATIENCE = 0.005
+_PATIENCE = 0.008
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
 _LET_GO = 3.0
 
@@ -63,6 +63,8 @@ class _Feeder:
         self.landed.set()
         #: Until when it is believed that nothing of this route waits: its last claim got less than it asked for.
         self.empty_until = 0.0
+        #: Its transport has taken all it can, and more waits: an answer makes room for the next.
+        self.full = False
         self.again: asyncio.TimerHandle | None = None
         self.lost: tuple[Claim, StoreLostError] | None = None
         self.granted: tuple[int, float | None, str] | None = None
@@ -105,6 +107,7 @@ class Dispatcher:
         self.last_beat = time.clock_gettime(time.CLOCK_BOOTTIME)
         self.recorder = Recorder(store, board, self._settle, self._after, self.kick)
         self._rides = store.ride(verbs.SUBMIT, verbs.CLAIM, self._ride)
+        store.hurry(lambda: any(feeder.full for feeder in self._feeders.values()))
 
     # The Hub ----------------------------------------------------------------------------------------------------------
 
@@ -280,7 +283,8 @@ class Dispatcher:
         """Give the transport what a claim got. Whether there may be more to do at once."""
         wanted = min(claim.limit, MOST)
         # Only where nobody else brings work for this route, and every intake is seen by `_ride`.
-        feeder.empty_until = time.monotonic() + _MOMENT if self._rides and len(claimed) < wanted else 0.0
+        feeder.full = len(claimed) >= wanted
+        feeder.empty_until = time.monotonic() + _MOMENT if self._rides and not feeder.full else 0.0
         if not claimed:
             return False
         self._claimed.update((segment.id, claim.now) for segment in claimed)
@@ -288,7 +292,7 @@ class Dispatcher:
             self._hand_back(claimed)
             return False
         feeder.transport.submit(claimed)
-        return len(claimed) >= wanted
+        return feeder.full
 
     def _ride(self, drafts: Sequence[Draft]) -> list[tuple[Claim, Callable[[Any], None]]]:
         """Claims that go along with the intake of these: what is free to leave at once leaves after one commit."""

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 #: How often the slots are looked at, in seconds: what a dead node held is taken over this late at most.
 _LOOK = 0.5
+#: The same where no other node can hold any.
+_LOOK_ALONE = 5.0
 #: The longest a node keeps its connections without a heartbeat, as a share of the lease: others wait for all of it.
 _LET_GO = 0.75
 
@@ -43,7 +45,7 @@ class Leaseholder:
             except (StoreError, TimeoutError) as error:
                 log.debug("slots cannot be looked at now: %s", error)
             try:
-                async with asyncio.timeout(_LOOK):
+                async with asyncio.timeout(_LOOK if self._shared else _LOOK_ALONE):
                     await self._look.wait()
             except TimeoutError:
                 pass

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 GATHER = 0.05
 #: So many are recorded at once: what a crash makes unknown has a bound.
 ENOUGH = 40
+#: What is recorded by itself lets others go first that have somebody waiting, in seconds.
+_YIELD = 0.001
 #: Waits after a failed commit, in seconds: the first, the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 
@@ -59,6 +61,7 @@ class Recorder:
         self._settled = settled
         self._resumed = resumed
         self._told: list[Told] = []
+        self._first = 0.0  # when the first of them was told
         self._in_hand = 0
         self._some = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -71,6 +74,8 @@ class Recorder:
 
     def add(self, outcome: Outcome, claimed: datetime | None) -> None:
         """One more to record."""
+        if not self._told:
+            self._first = time.monotonic()
         self._told.append((outcome, claimed))
         self._some.set()
         if len(self._told) >= ENOUGH or outcome.result != Result.ACCEPTED:
@@ -95,15 +100,16 @@ class Recorder:
         wait = _FIRST_WAIT
         while True:
             await self._some.wait()
-            if not self._hurry.is_set():
+            # Receipts may take along what has gathered, again and again: it is the first of the rest that counts.
+            while self._told and not self._hurry.is_set() and (left := self._first + GATHER - time.monotonic()) > 0:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(GATHER):
+                    async with asyncio.timeout(left):
                         await self._hurry.wait()
             told = self._take()
             if not told:
                 continue
             try:
-                settled = await self._store.do(verbs.SETTLE, self._settle(told))
+                settled = await self._store.do(verbs.SETTLE, self._settle(told), patience=_YIELD)
             except StoreError as error:
                 self._failed(told, error)
                 await asyncio.sleep(wait)

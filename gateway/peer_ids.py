@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from enum import StrEnum
+from functools import lru_cache
 
 _HEX = re.compile(r"[0-9a-f]{1,32}")
 _DECIMAL = re.compile(r"[0-9]{1,39}")
@@ -27,6 +28,7 @@ def fold(written: str) -> str:
     return written.strip().lower().lstrip("0") or "0"
 
 
+@lru_cache(maxsize=1024)  # one receipt's id is asked for again and again
 def folded_forms(written: str) -> tuple[str, ...]:
     """What the other side may have written for this id, likeliest first: the same, hex for decimal, decimal for hex."""
     same = fold(written)

@@ -7,7 +7,7 @@ own submit_sm_resp, and is looked at again when that is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -122,66 +122,79 @@ def settle_and_receive(
 ) -> tuple[list[settlement.Settled], list[int | None]]:
     """Record outcomes, and receipts that came soon after: most belong to one of these, and make one change of two."""
     book, answer = settlement.decide(connection, settles, identifiers)
-    own = _of_this_set(book, receives)
+    orphans = _orphans(connection, (outcome for settle in settles for outcome in settle.outcomes))
+    # What came before its answer was told first, and is heard first.
+    own = [None] * len(receives) if orphans else _of_this_set(connection, book, receives)
     book.write(connection)
-    outcomes = [outcome for settle in settles for outcome in settle.outcomes]
-    adopt_orphans(connection, outcomes, max(settle.now for settle in settles))
+    _adopt(connection, orphans, max(settle.now for settle in settles))
     _ADD.write(connection, [_row(receive, segment) for receive, segment in zip(receives, own, strict=True) if segment])
     others = [receive for receive, segment in zip(receives, own, strict=True) if segment is None]
     found = iter(receive_many(connection, others) if others else ())
     return [answer] * len(settles), [segment if segment is not None else next(found) for segment in own]
 
 
-def _of_this_set(book: settlement.Book, receives: Sequence[Receive]) -> list[int | None]:
-    """The segments just accepted that receipts name by their very id and number; what they say goes into the book."""
-    accepted: dict[tuple[str, str], int] = {}
-    twice: set[tuple[str, str]] = set()
+def _of_this_set(connection: Connection, book: settlement.Book, receives: Sequence[Receive]) -> list[int | None]:
+    """The segments just accepted that receipts can only mean; what they say goes into the book.
+
+    None for a receipt that means none of these, or may mean another as well.
+    """
+    accepted: dict[tuple[str, str], list[Any]] = {}
     for segment, change in book.changes.items():
-        if change["to_state"] == State.ACCEPTED and change["to_peer_id"]:
-            name = book.moved[segment].route, change["to_peer_id"]
-            if name in accepted:
-                twice.add(name)
-            accepted[name] = segment
+        if change["to_state"] == State.ACCEPTED and change["to_peer_key"]:
+            accepted.setdefault((book.moved[segment].route, change["to_peer_key"]), []).append(book.moved[segment])
+    told = [(one.receipt.route, one.receipt.id, one.receipt.to) for one in receives]
+    fitting = [_fitting(accepted, *each) if each[1] else [] for each in told]
+    keys = {form for each, rows in zip(told, fitting, strict=True) if len(rows) == 1 for form in folded_forms(each[1])}
+    before: dict[tuple[str, str], list[Any]] = {}
+    for row in _CANDIDATES.all(connection, {"keys": sorted(keys)}):
+        if row.id not in book.changes:
+            before.setdefault((row.route, row.peer_key), []).append(row)
+    now = max(receive.now for receive in receives)
     found: list[int | None] = []
-    for receive in receives:
-        receipt = receive.receipt
-        name = receipt.route, receipt.id
-        key = accepted.get(name) if name not in twice else None
-        if key is None or (receipt.to and not same_number(book.moved[key].address, receipt.to)):
+    for receive, each, rows in zip(receives, told, fitting, strict=True):
+        if len(rows) != 1 or _fitting(before, *each):
             found.append(None)
             continue
-        change = book.changes[key]
-        after = _after(State(change["to_state"]), receipt)
+        change = book.changes[rows[0].id]
+        after = _after(State(change["to_state"]), receive.receipt)
         if after is not None:
-            change["to_state"], change["to_due"] = after.value, None
-        found.append(key)
+            change["to_state"], change["to_due"], change["to_finished"] = after.value, None, now
+        found.append(rows[0].id)
     return found
 
 
 def adopt_orphans(connection: Connection, outcomes: Iterable[Outcome], now: datetime) -> int:
     """Match receipts that came before the answers they belong to; how many. Called with what was just accepted."""
+    return _adopt(connection, _orphans(connection, outcomes), now)
+
+
+def _orphans(connection: Connection, outcomes: Iterable[Outcome]) -> list[Any]:
+    """Receipts nobody knew what to do with that may belong to these."""
     kept = memory.of(connection, "orphan")
     if "any" not in kept:
         kept["any"] = bool(_ANY_ORPHAN.all(connection, {}))
     if not kept["any"]:
-        return 0
+        return []
     accepted = {one.peer_id for one in outcomes if one.result == Result.ACCEPTED and one.peer_id}
     keys = sorted({form for written in accepted for form in folded_forms(written)})
-    orphans = _ORPHANS.all(connection, {"keys": keys})
+    return _ORPHANS.all(connection, {"keys": keys})
+
+
+def _adopt(connection: Connection, orphans: Sequence[Any], now: datetime) -> int:
     if not orphans:
         return 0
     known = _candidates(connection, ((orphan.route, orphan.peer_id) for orphan in orphans))
     book = settlement.Book(now)
     adopted = []
     for orphan in orphans:
-        row = _match(known, orphan.route, orphan.peer_id, orphan.address, book)
+        row = _match(known, orphan.route, orphan.peer_id, orphan.address, book.changes)
         if row is not None:
             receipt = Receipt(orphan.route, orphan.peer_id, orphan.address, orphan.sender, ReceiptState(orphan.state))
             _move(row, receipt, book)
             adopted.append({"orphan": orphan.id, "segment": row.id})
     if adopted:
         connection.execute(_ADOPT, adopted)
-        kept.clear()
+        memory.of(connection, "orphan").clear()
     book.write(connection)
     return len(adopted)
 
@@ -203,7 +216,13 @@ def _by_id(connection: Connection, receives: Sequence[Receive], book: settlement
     One of the past that the receipt would change comes back for it, to change as all others do.
     """
     known = _candidates(connection, ((one.receipt.route, one.receipt.id) for one in receives))
-    found = [_match(known, one.receipt.route, one.receipt.id, one.receipt.to, book) for one in receives]
+    found: list[Any | None] = []
+    told = set(book.changes)
+    for one in receives:
+        row = _match(known, one.receipt.route, one.receipt.id, one.receipt.to, told)
+        if row is not None and _after(State(row.state), one.receipt) is not None:
+            told.add(row.id)
+        found.append(row)
     missing = [n for n, row in enumerate(found) if row is None and receives[n].receipt.id]
     if missing:
         keys = {form for n in missing for form in folded_forms(receives[n].receipt.id)}
@@ -212,7 +231,7 @@ def _by_id(connection: Connection, receives: Sequence[Receive], book: settlement
             past.setdefault((row.route, row.peer_key), []).append(row)
         for n in missing:
             receipt = receives[n].receipt
-            found[n] = _match(past, receipt.route, receipt.id, receipt.to, book)
+            found[n] = _match(past, receipt.route, receipt.id, receipt.to, told)
         changing = {
             row.id
             for n in missing
@@ -245,23 +264,28 @@ def _is_ambiguous(known: _Known, route: str, written: str) -> bool:
 
 
 def _match(
-    known: Mapping[tuple[str, str], Sequence[Any]], route: str, written: str, number: str, book: settlement.Book
+    known: Mapping[tuple[str, str], Sequence[Any]], route: str, written: str, number: str, told: Container[int]
 ) -> Any | None:
     """The segment meant: the same number, the id as its centre's habit has it, or as it was written, before any other
-    form of it, and rather one that still waits for its receipt than one that has it."""
+    form of it, and rather one that still waits for its receipt than one that has it, or just got it (`told`)."""
     if not written:
         return None
-    rows = [row for form in folded_forms(written) for row in known.get((route, form), ())]
-    same = [row for row in rows if not number or same_number(row.address, number)]
+    same = _fitting(known, route, written, number)
     by = known.habits.get(route) if isinstance(known, _Known) else None
     likely = meant(written, by)
 
     def order(row: Any) -> tuple[bool, bool, bool]:
-        waits = row.state == State.ACCEPTED and row.id not in book.changes
+        waits = row.state == State.ACCEPTED and row.id not in told
         return by is not None and row.peer_key != likely, row.peer_id != written, not waits
 
     same.sort(key=order)
     return same[0] if same else None
+
+
+def _fitting(known: Mapping[tuple[str, str], Sequence[Any]], route: str, written: str, number: str) -> list[Any]:
+    """Those that were accepted under some form of this id, and have this number where one is told."""
+    rows = [row for form in folded_forms(written) for row in known.get((route, form), ())]
+    return [row for row in rows if not number or same_number(row.address, number)]
 
 
 def same_number(ours: str, theirs: str) -> bool:

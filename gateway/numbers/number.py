@@ -75,8 +75,8 @@ def read(text: str, region: str | None = None) -> Number:
     return _with_plus(was, region) if was.plus else _bare(was, region)
 
 
-#: The same handsets are written to again and again: what was made of so many short texts is remembered.
-_known = lru_cache(maxsize=4096)(read)
+#: The same handsets are written to again and again: what was made of so many short texts is remembered (some 10 MB).
+_known = lru_cache(maxsize=32_768)(read)
 _SHORT = 32
 
 

@@ -34,6 +34,8 @@ MOST = 500
 PATIENCE = 10.0
 #: So many that wait are a set by themselves, and it begins at once.
 ENOUGH = 40
+#: With more members a second than this, the loop sleeps between two sets.
+LIVELY = 800.0
 #: Sets of so few members are carried out in the loop's own thread, while so few come in a second that another thread
 #: is no help, and as long as sets take less than `QUICK` seconds on average. After one of `TOO_LONG` seconds none are
 #: for `WARY` seconds: what waits for a disk is not to wait here.
@@ -41,7 +43,7 @@ FEW, MANY_A_SECOND, QUICK, TOO_LONG, WARY = 64, 2500.0, 0.008, 0.05, 2.0
 #: How many must come while one waits for the pace, on average, for it to be kept; else so many sets do not.
 _WORTH, _UNPACED = 0.05, 300
 #: How much longer than its patience the first of a group waits, while others come.
-STRETCH = 10
+STRETCH = 5
 #: Who is due within this many seconds goes along with a set that begins for others.
 SOON = 0.001
 
@@ -109,6 +111,8 @@ class Lane:
         self._threads = threads
         self._pace = pace
         self.observe: Observe = lambda members, results, seconds: None
+        #: Whether somebody waits for what may come any moment: then the loop does not sleep.
+        self.hurried: Callable[[], bool] = lambda: False
         self._gathered: list[Member] = []
         self._patient: dict[str, _Patient] = {}
         self._rides: dict[tuple[str, str], Ride] = {}
@@ -117,6 +121,7 @@ class Lane:
         self._next = 0.0  # when a set may begin, in the loop's seconds
         self._first: int | None = None  # how many there were when one began to wait for the pace
         self._gain = 1.0  # how many come meanwhile, on average
+        self._slept = False  # the loop has slept, and has not looked around since
         self._unpaced = 0  # how many sets more need not keep the pace
         self._timer: asyncio.Handle | None = None
         self._due = math.inf
@@ -150,11 +155,12 @@ class Lane:
         """Begin a set when one is due, but none before its time."""
         if self._busy:
             return
-        due = 0.0 if self._gathered or self._idle else min((one.due() for one in self._patient.values()), default=0.0)
-        waiting = len(self._gathered)
-        if waiting < ENOUGH and not self._idle and not self._unpaced and due < self._next:
-            due = self._next
-            self._first = waiting if self._first is None and waiting else self._first
+        due, patient = self._gathered_due(), min((one.due() for one in self._patient.values()), default=math.inf)
+        due = min(due, patient if self._is_calm() or self._is_pressed() else max(patient, self._next))
+        if self._idle:
+            due = 0.0
+        elif self._gathered and due > loop.time() and self._first is None:
+            self._first = len(self._gathered)
         if due >= self._due:
             return
         if self._timer is not None:
@@ -163,6 +169,36 @@ class Lane:
         # Not at once: what else is asked for in this turn of the loop goes along.
         later = due > loop.time()
         self._timer = loop.call_at(due, self._begin, loop) if later else loop.call_soon(self._begin, loop)
+
+    def _is_pressed(self) -> bool:
+        """Whether the pace is not kept: many wait, or nobody comes while one waits."""
+        return bool(self._unpaced) or len(self._gathered) >= ENOUGH
+
+    def _gathered_due(self) -> float:
+        """When those may begin who are not patient, in the loop's seconds."""
+        if not self._gathered:
+            return math.inf
+        return 0.0 if self._is_pressed() else self._next
+
+    def _is_calm(self) -> bool:
+        """Whether so little is to be done that another thread, and larger sets, would be no help."""
+        return self._here is not None and self._flow <= MANY_A_SECOND
+
+    def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Where much goes on, let the whole loop sleep until the next set may begin.
+
+        What comes meanwhile is dealt with in one go, just before that set: to wake up for each of it costs more than
+        to deal with it, and nothing of it could be committed any sooner.
+        """
+        if self._is_calm() and self._flow > LIVELY and not self.hurried():
+            # Whoever was just answered, and whoever waits for him, goes on first.
+            loop.call_soon(loop.call_soon, self._sleep, loop)
+
+    def _sleep(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._busy and not self._idle and len(self._gathered) < ENOUGH:
+            # Not `loop.time()`, which is of the beginning of this turn of the loop; it is the same clock.
+            time.sleep(min(max(self._next - time.monotonic(), 0.0), self._pace))
+            self._slept = True
 
     async def finish(self) -> None:
         """Returns when everything that has gathered is committed."""
@@ -177,7 +213,12 @@ class Lane:
 
     def _take(self, now: float) -> list[Member]:
         """Who goes into the set that begins now."""
-        members, self._gathered = self._gathered[:MOST], self._gathered[MOST:]
+        members: list[Member] = []
+        alone = self._is_calm() and not self._idle
+        if not alone or self._gathered_due() <= now + SOON / 2:
+            members, self._gathered = self._gathered[:MOST], self._gathered[MOST:]
+            if members and alone:
+                return members  # the patient come right after, or before their time, in time that is nobody's
         for group in self._patient.values():
             if group.members and (self._idle or group.due() <= now + SOON or len(group.members) >= ENOUGH):
                 members += group.members
@@ -185,9 +226,14 @@ class Lane:
         return members
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Send the next set to the writer."""
+        """Carry out the next set, or send it to the writer."""
+        if self._slept:  # first the loop is to read what has come, and to deal with it
+            self._slept = False
+            self._timer = loop.call_soon(loop.call_soon, self._begin, loop)
+            return
         self._timer, self._due = None, math.inf
         now = loop.time()
+        waiting = len(self._gathered)
         members = self._take(now)
         if not members:
             if self._waits():
@@ -198,7 +244,9 @@ class Lane:
             some = [member.argument for member in members if member.verb == verb]
             members += [Member(other, argument, None, rider) for argument, rider in (ride(some) if some else ())]
         members.sort(key=lambda member: self._order[member.verb])
-        self._busy, self._began, self._next = True, time.perf_counter(), now + self._pace
+        self._busy, self._began = True, time.perf_counter()
+        if len(self._gathered) < waiting or not self._is_calm():
+            self._next = now + self._pace
         results = self._carry_here(members, now)
         if results is not None:
             self._carried(loop, members, results)
@@ -223,7 +271,7 @@ class Lane:
         writer's: because it is large or many come, sets take long now, somebody else writes, or something is wrong."""
         self._flow = self._flow * math.exp(self._flow_at - now) + len(members)
         self._flow_at = now
-        if self._here is None or len(members) > FEW or self._flow > MANY_A_SECOND:
+        if self._here is None or not self._is_calm() or len(members) > FEW:
             return None
         if self._took > QUICK or now < self._elsewhere_until:
             return None
@@ -261,6 +309,7 @@ class Lane:
             self._idle = None
         _answer(members, results)
         self.observe(members, results, seconds)
+        self._rest(loop)
 
     def _ended(self, loop: asyncio.AbstractEventLoop, members: list[Member], error: BaseException) -> None:
         members, self._gathered = members + self._gathered, []

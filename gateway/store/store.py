@@ -58,6 +58,7 @@ class Store:
         self._one_writer = is_sqlite(engine)
         self._kept: Connection | None = None
         self._memory = Memory()
+        self._readers_own: dict[int, Connection] = {}
         self._alone = threading.RLock()
         self._writers = ThreadPoolExecutor(1 if self._one_writer else threads, thread_name_prefix="store-write")
         self._readers = ThreadPoolExecutor(2 if self._one_writer else threads, thread_name_prefix="store-read")
@@ -128,14 +129,33 @@ class Store:
         """`read` for the command line: in this thread."""
 
         def once() -> T:
-            with self.engine.connect().execution_options(**self._reads) as connection:
+            with self._reading() as connection:
                 return work(connection)
 
         return _until_done(once)
 
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """A connection that only looks. On SQLite each thread keeps one: to open it costs more than a look."""
+        connection = self._readers_own.pop(threading.get_ident(), None)
+        if connection is None:
+            connection = self.engine.connect().execution_options(**self._reads)
+        try:
+            yield connection
+            connection.rollback()
+        except BaseException:
+            connection.close()
+            raise
+        if self._one_writer and not self._closed:
+            self._readers_own[threading.get_ident()] = connection
+        else:
+            connection.close()
+
     def _transaction(self, work: Work[T]) -> T:
         with self._connection() as connection:
             self._memory.forget()
+            # Said, not left to the first statement: after a begin that was refused, SQLAlchemy would begin nothing.
+            connection.begin()
             result = work(connection)
             _commit(connection)
             return result
@@ -211,6 +231,11 @@ class Store:
         for lane in self._lanes.values():
             lane.observe = observe
 
+    def hurry(self, hurried: Callable[[], bool]) -> None:
+        """Have sets never keep the event loop waiting while this is so."""
+        for lane in self._lanes.values():
+            lane.hurried = hurried
+
     # The end ----------------------------------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
@@ -229,6 +254,8 @@ class Store:
             if self._kept is not None:
                 self._kept.close()
                 self._kept = None
+        while self._readers_own:
+            self._readers_own.popitem()[1].close()
         self.engine.dispose()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -151,6 +152,15 @@ async def test_parts_that_share_an_id_are_told_one_after_the_other(store: Store,
     for part in parts:
         await settle(store, part, peer_id="same")
     assert {await receive(store, "same"), await receive(store, "same")} == {part.id for part in parts}
+
+
+async def test_parts_that_share_an_id_are_told_one_after_the_other_within_a_set_too(store: Store, send: Send) -> None:
+    first, second = await send("x" * 200)
+    for part in (first, second):
+        await settle(store, part, peer_id="77")
+    told = await asyncio.gather(receive(store, "77"), receive(store, "77"))
+    assert sorted(one or 0 for one in told) == [first.id, second.id]
+    assert {await state_of(store, part) for part in (first, second)} == {State.DELIVERED}
 
 
 async def test_a_lost_answer_is_told_by_the_receipt_and_charged_once(store: Store, send: Send) -> None:
