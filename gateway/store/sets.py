@@ -200,6 +200,10 @@ class Lane:
             time.sleep(min(max(self._next - time.monotonic(), 0.0), self._pace))
             self._slept = True
 
+    def _look_around(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What has come is read by now, and dealt with in this turn of the loop."""
+        self._timer = loop.call_soon(self._begin, loop)
+
     async def finish(self) -> None:
         """Returns when everything that has gathered is committed."""
         loop = asyncio.get_running_loop()
@@ -229,9 +233,11 @@ class Lane:
         """Carry out the next set, or send it to the writer."""
         if self._slept:  # first the loop is to read what has come, and to deal with it
             self._slept = False
-            self._timer = loop.call_soon(loop.call_soon, self._begin, loop)
+            self._timer = loop.call_soon(self._look_around, loop)
             return
         self._timer, self._due = None, math.inf
+        if self._busy:
+            return
         now = loop.time()
         waiting = len(self._gathered)
         members = self._take(now)
