@@ -100,6 +100,7 @@ class Dispatcher:
         self._feeders: dict[str, _Feeder] = {}
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
+        self._claims = True  # the last claim could be made
         self._last_claim = datetime.min.replace(tzinfo=UTC)
         self.traffic = Traffic()
         #: Routes that have long been down, and why: what fails elsewhere rather goes over others.
@@ -246,11 +247,9 @@ class Dispatcher:
             try:
                 while await self._feed_once(feeder):
                     pass
-                if wait != _FIRST_WAIT:
-                    wait = _FIRST_WAIT
-                    self._board.set("store", "store", "up")
+                wait = _FIRST_WAIT
             except StoreError as error:
-                self._board.set("store", "store", "down", str(error))
+                self._cannot_claim(error)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
                 feeder.kick.set()
@@ -268,6 +267,7 @@ class Dispatcher:
             claimed: list[Claimed] = await self._store.do(verbs.CLAIM, claim)
         except StoreLostError as error:
             claimed = await self._reread(feeder, claim, error)
+        self._can_claim()
         return self._hand_over(feeder, claim, claimed)
 
     def _room(self, feeder: _Feeder) -> int:
@@ -312,17 +312,31 @@ class Dispatcher:
 
     def _came(self, feeder: _Feeder, claim: Claim, result: Any) -> None:
         feeder.landed.set()
-        if isinstance(result, StoreLostError):
-            feeder.lost = claim, result
+        if isinstance(result, BaseException):
+            if isinstance(result, StoreLostError):
+                feeder.lost = claim, result
+            if isinstance(result, StoreError):
+                self._cannot_claim(result)
             feeder.kick.set()
-        elif isinstance(result, BaseException) or self._hand_over(feeder, claim, result):
+            return
+        self._can_claim()
+        if self._hand_over(feeder, claim, result):
             feeder.kick.set()
+
+    def _cannot_claim(self, error: StoreError) -> None:
+        self._claims = False
+        self._board.set("store", "store", "down", str(error))
+
+    def _can_claim(self) -> None:
+        if not self._claims and self.recorder.works.is_set():
+            self._claims = True
+            self._board.set("store", "store", "up")
 
     async def _reread(self, feeder: _Feeder, claim: Claim, error: StoreError) -> list[Claimed]:
         """What a claim got whose COMMIT may have happened: were it forgotten, it would be `submitting` for good."""
         wait = _FIRST_WAIT
         while not feeder.stopping:
-            self._board.set("store", "store", "down", str(error))
+            self._cannot_claim(error)
             await asyncio.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
             try:
@@ -330,7 +344,7 @@ class Dispatcher:
             except StoreError as again:
                 error = again
             else:
-                self._board.set("store", "store", "up")
+                self._can_claim()
                 return claimed
         return []
 

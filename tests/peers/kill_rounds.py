@@ -18,11 +18,13 @@ from tests.peers.ledgers import PAYERS, Books
 from tests.peers.mail_client import Senders, mails
 from tests.peers.node_smpp import NodeSmpp
 
-MAILS = 200
+#: How many mails a round begins with; so many times the rounds that are asked for are the most there are.
+MAILS, MOST = 200, 3
 
 
 class Rounds:
-    """A daemon that is killed and started again, `count` times; then everything comes to rest.
+    """A daemon that is killed and started again, `count` times, and as often again as it takes until it was killed with
+    something in flight; then everything comes to rest.
 
     The seed is printed: what is sent and about when it is killed depend on nothing else. Where the store is shared, a
     daemon waits for the leases of the one that died, so it is killed only after it has sent something.
@@ -38,10 +40,13 @@ class Rounds:
         self._shared = books.url.get_backend_name() != "sqlite"
         self._senders = Senders(daemon.smtp)
         self._stream = mails(self._chance, PAYERS)
+        self._died_busy = False  # it was killed with something in flight
 
     async def run(self, count: int) -> None:
         """All rounds, and the rest after them."""
-        for n in range(count):
+        for n in range(MOST * count):
+            if n >= count and self._died_busy:
+                break
             self._daemon.route["window"] = (10, 50)[n % 2]
             await self._centre.order("set", delay=self._chance.choice((0, 0, 5, 30)))
             self._senders.left += islice(self._stream, MAILS - len(self._senders.left))
@@ -68,6 +73,7 @@ class Rounds:
         await asyncio.sleep(self._chance.uniform(0, 0.05))
         await self._daemon.kill()
         await pouring
+        self._died_busy = self._died_busy or self._books.states()[State.SUBMITTING] > 0
 
     async def parked(self) -> None:
         """What must hold with `on_unknown = "park"`: accepted + unknown = taken, and nothing came twice."""

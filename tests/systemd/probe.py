@@ -240,8 +240,15 @@ def reload() -> dict[str, object]:
     }
 
 
+def states() -> list[str]:
+    """Those of every delivery, the newest first."""
+    listed = json.loads(tocsin("message", "list", "--json").stdout)
+    return [delivery["state"] for message in listed for delivery in message["deliveries"]]
+
+
 def watchdog(centre: Centre) -> dict[str, object]:
     before = shown("MainPID")["MainPID"]
+    eventually("the answers so far are recorded", lambda: set(states()) == {"accepted"})
     os.kill(int(before), signal.SIGSTOP)
     eventually("the watchdog restarted it", lambda: shown("NRestarts")["NRestarts"] == "1")
     # Handed over while nobody runs: the socket is systemd's, and stays.
@@ -266,17 +273,12 @@ def stop(centre: Centre) -> dict[str, object]:
     began = time.monotonic()
     run("systemctl", "stop", "tocsin-lmtp.socket", "tocsin.service")
     took = time.monotonic() - began
-    states = [
-        delivery["state"]
-        for message in json.loads(tocsin("message", "list", "--json").stdout)
-        for delivery in message["deliveries"]
-    ]
     return {
         "seconds": took,
         "answered": centre.answered - answered,
         "unbound": centre.unbound,
         "unit": shown("ActiveState", "Result", "ExecMainStatus"),
-        "states": states,
+        "states": states(),
         "socket": os.path.exists(LMTP),
     }
 
