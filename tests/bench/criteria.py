@@ -14,7 +14,6 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "filters" / "excerpt"), str(ROOT
 
 import other_filters  # noqa: E402
 from corpus_mails.cases import cases  # noqa: E402
+from stopwatch import microseconds  # noqa: E402
 
 from filters import criteria, sieve  # noqa: E402
 from filters.context import Context  # noqa: E402
@@ -92,16 +92,6 @@ def filters(count: int, kind: Callable[[int], dict[str, Any]]) -> list[str]:
     """The texts of so many filters."""
     action = [{"sms": ["me"], "text": "{from_name}: {subject}", "max_parts": 1}]
     return [json.dumps({"name": f"filter {n}", "when": kind(n), "actions": action}) for n in range(count)]
-
-
-def microseconds(work: Callable[[], object], rounds: int) -> float:
-    """The processor time of the fastest of some rounds."""
-    taken = []
-    for _ in range(rounds):
-        began = time.process_time_ns()
-        work()
-        taken.append(time.process_time_ns() - began)
-    return min(taken) / 1000
 
 
 def parsing(rounds: int) -> None:

@@ -15,31 +15,20 @@ import gc
 import resource
 import statistics
 import sys
-import time
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "filters" / "excerpt")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "filters" / "excerpt"), str(ROOT / "tests" / "bench")]
 
 from corpus_mails.cases import cases  # noqa: E402
+from stopwatch import microseconds  # noqa: E402
 
 from filters import guard  # noqa: E402
 from filters.excerpt import excerpt  # noqa: E402
 from filters.mail import Mail  # noqa: E402
 
 MEGABYTE = 2**20
-
-
-def microseconds(work: Callable[[], object], rounds: int) -> float:
-    """The processor time of the fastest of some rounds."""
-    taken = []
-    for _ in range(rounds):
-        began = time.process_time_ns()
-        work()
-        taken.append(time.process_time_ns() - began)
-    return min(taken) / 1000
 
 
 def speed(rounds: int) -> None:
