@@ -322,9 +322,10 @@ def save(connection: Connection, purses: Iterable[Purse]) -> None:
         ],
     )
     _ADD_ENTRIES.write(connection, [_entry_row(entry) for purse in changed for entry in purse.entries])
-    for purse, period in both:
-        period.new, period.written, purse.written = False, period.state, purse.state
+    for _, period in both:
+        period.new, period.written = False, period.state
     for purse in changed:
+        purse.written = purse.state
         purse.entries.clear()
 
 
