@@ -26,13 +26,11 @@ from daemon.console import openapi
 from daemon.console.api import Api
 from daemon.console.operations import MESSAGES, OPERATIONS
 from daemon.console.problems import ProblemError
-from daemon.console.swift import Answer
+from daemon.console.swift import Answer, Fields
 from daemon.console.taking import GoneError, Taker
 from gateway.draft import Draft
 
 log = logging.getLogger(__name__)
-
-Fields = Sequence[tuple[bytes, bytes]]
 
 _JSON = (b"content-type", b"application/json")
 #: The template of every path that has none: strangers may ask for any.
@@ -98,7 +96,7 @@ class Application:
         body = problem.body(request)
         return problem.status, problem.headers(body), body
 
-    def begin(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, answer: Answer) -> bool:
+    def begin(self, headers: Fields, body: bytes, answer: Answer) -> bool:
         """Take a message the short way, where it needs nothing but to be stored; False, and nothing done, where not."""
         began = time.perf_counter()
         begun = self._taker.begin(headers, body)
@@ -112,8 +110,7 @@ class Application:
             status, fields, body = self._said(request, self._taker.answer(draft, done.result()))
         except Exception as error:
             status, fields, body = self._refused(request, self._taker.refusal(error))
-        head = b"".join([b"%b: %b\r\n" % field for field in (*fields, (b"x-request-id", request.encode()))])
-        answer(status, head, body)
+        answer(status, (*fields, (b"x-request-id", request.encode())), body)
         self._note(MESSAGES, status, began, request)
 
     async def _submit(self, scope: Any, receive: Any, send: Any, request: str) -> int:

@@ -20,10 +20,11 @@ from daemon.console.protocol import Connection, Phase
 if TYPE_CHECKING:
     from daemon.console.server import Server
 
-#: Writes an answer: its status, its header fields as they are sent, its body.
-Answer = Callable[[int, bytes, bytes], None]
+Fields = Sequence[tuple[bytes, bytes]]
+#: Writes an answer: its status, its header fields, its body.
+Answer = Callable[[int, Fields, bytes], None]
 #: Begins to take a message of these header fields and this body. False: it must go the usual way.
-Begin = Callable[[Sequence[tuple[bytes, bytes]], bytes, Answer], bool]
+Begin = Callable[[Fields, bytes, Answer], bool]
 
 _HEAD = b"POST %b HTTP/1.1\r\n" % MESSAGES.encode()
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,5})\r\n", re.IGNORECASE)
@@ -103,15 +104,15 @@ class SwiftConnection(Connection):
         super().on_body(self._content)
         super().on_message_complete()
 
-    def _answer(self, status: int, fields: bytes, body: bytes) -> None:
+    def _answer(self, status: int, fields: Fields, body: bytes) -> None:
         self._answering = False
         self.server_state.total_requests += 1
         self.phase, self.since = Phase.IDLE, self.loop.time()
         if self.transport.is_closing():
             return
-        ours = b"".join([b"%b: %b\r\n" % field for field in self.server_state.default_headers])
+        told = [b"%b: %b\r\n" % field for field in (*self.server_state.default_headers, *fields)]
         end = b"connection: close\r\n\r\n" if self._last else b"\r\n"
-        self.transport.write(b"".join((STATUS_LINE[status], ours, fields, end, body)))
+        self.transport.write(b"".join((STATUS_LINE[status], *told, end, body)))
         if self._last:
             self.transport.close()
         elif self._meanwhile:

@@ -42,16 +42,7 @@ class Taker:
 
     async def submit(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> dict[str, Any]:
         """Take a message; returns what is answered, after its commit."""
-        authorization = media_type = key = length = None
-        for name, value in headers:
-            if name == b"authorization":
-                authorization = value
-            elif name == b"content-type":
-                media_type = value
-            elif name == b"idempotency-key":
-                key = value
-            elif name == b"content-length":
-                length = value
+        authorization, media_type, key, length = _told(headers)
         account = await self._api.account(authorization)
         most = self._api.config().listen.max_size
         _check(media_type, key, length, most)
@@ -72,15 +63,8 @@ class Taker:
         None, and nothing done, where anything else is to be asked, or something is wrong: `submit` does that, and says
         what.
         """
-        authorization = media_type = None
-        for name, value in headers:
-            if name == b"authorization":
-                authorization = value
-            elif name == b"content-type":
-                media_type = value
-            elif name == b"idempotency-key":
-                return None
-        account = self._api.remembered(authorization)
+        authorization, media_type, key, _ = _told(headers)
+        account = self._api.remembered(authorization) if key is None else None
         if account is None or self._api.bearers.anybody_opted_out or media_type not in (None, _MEDIA_TYPE):
             return None
         if len(body) > min(_LARGE, self._api.config().listen.max_size):
@@ -180,6 +164,21 @@ class Taker:
             for number, channel, to, count in stands.deliveries or ()
         ]
         return {"id": str(message), "units": stands.units, "deliveries": deliveries or link(str(message))}
+
+
+def _told(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+    """What a request's header fields say of it: Authorization, Content-Type, Idempotency-Key, Content-Length."""
+    authorization = media_type = key = length = None
+    for name, value in headers:
+        if name == b"authorization":
+            authorization = value
+        elif name == b"content-type":
+            media_type = value
+        elif name == b"idempotency-key":
+            key = value
+        elif name == b"content-length":
+            length = value
+    return authorization, media_type, key, length
 
 
 def _check(media_type: bytes | None, key: bytes | None, length: bytes | None, most: int) -> None:
