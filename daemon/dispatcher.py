@@ -100,7 +100,7 @@ class Dispatcher:
         self._feeders: dict[str, _Feeder] = {}
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
-        self._claims = True  # the last claim could be made
+        self._claims_work = True  # the last claim could be made
         self._last_claim = datetime.min.replace(tzinfo=UTC)
         self.traffic = Traffic()
         #: Routes that have long been down, and why: what fails elsewhere rather goes over others.
@@ -324,12 +324,12 @@ class Dispatcher:
             feeder.kick.set()
 
     def _cannot_claim(self, error: StoreError) -> None:
-        self._claims = False
+        self._claims_work = False
         self._board.set("store", "store", "down", str(error))
 
     def _can_claim(self) -> None:
-        if not self._claims and self.recorder.works.is_set():
-            self._claims = True
+        if not self._claims_work and self.recorder.works.is_set():
+            self._claims_work = True
             self._board.set("store", "store", "up")
 
     async def _reread(self, feeder: _Feeder, claim: Claim, error: StoreError) -> list[Claimed]:

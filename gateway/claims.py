@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal_column, select, update
@@ -65,26 +66,7 @@ class Grant:
     def take(self, row: dict[str, Any]) -> None:
         """Claim a segment that is about to be stored."""
         row["node"], row["submitted"] = self.claim.node, self.claim.now
-        self.taken.append(
-            Claimed(
-                id=row["id"],
-                message=row["message_id"],
-                account=row["account_id"],
-                n=row["n"],
-                of=row["parts"],
-                to=row["address"],
-                route=row["route"],
-                payload=row["payload"] or b"",
-                data_coding=row["data_coding"],
-                udhi=row["udhi"],
-                attempts=row["attempts"],
-                resent=row["resent"],
-                urgent=row["urgent"],
-                seconds_left=(row["expires"] - self.claim.now).total_seconds(),
-                concat=row["concat"],
-                reference=row["reference"] or 0,
-            )
-        )
+        self.taken.append(_claimed(SimpleNamespace(**row), self.claim.now))
 
 
 _NEXT = (
