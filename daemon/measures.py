@@ -22,8 +22,8 @@ from gateway.message import Claimed
 from gateway.receipts import Receive
 from gateway.settlement import Settle, Settled
 from gateway.store import schema
+from gateway.store.carrier import Member
 from gateway.store.errors import StoreError
-from gateway.store.sets import Member
 from gateway.store.store import Store
 
 #: Bounds of what is measured in seconds, and of how many members a set has.

@@ -15,8 +15,8 @@ from gateway import claims, intake, notices, receipts, settlement
 from gateway.draft import Draft
 from gateway.failure import RefusedError
 from gateway.message import Claimed
+from gateway.store.carrier import Both, Verb
 from gateway.store.identifiers import Identifiers
-from gateway.store.sets import Both, Verb
 from gateway.store.store import Store
 
 SETTLE = "settle"

@@ -21,11 +21,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.store import hot
+from gateway.store.carrier import Both, Verb
 from gateway.store.engine import HURRY, is_sqlite, reads
 from gateway.store.errors import StoreError, StoreLostError, WaitsError, explain, is_lost, is_the_stores, may_rerun
 from gateway.store.identifiers import Identifiers
 from gateway.store.memory import Memory
-from gateway.store.sets import Both, Lane, Observe, Ride, Verb
+from gateway.store.sets import Lane, Observe, Ride
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]

@@ -74,12 +74,12 @@ async def test_what_waits_is_counted_by_route_and_state(console: Console, ann: h
 
 async def test_what_fails_is_counted(console: Console, ann: httpx.AsyncClient) -> None:
     lane = next(iter(console.house.store._lanes.values()))
-    before = lane._run, lane._here
-    lane._run, lane._here = lambda work: (_ for _ in ()).throw(StoreError("away")), None
+    before = lane.carrier.run, lane.carrier.here
+    lane.carrier.run, lane.carrier.here = lambda work: (_ for _ in ()).throw(StoreError("away")), None
     try:
         is_problem(await ann.post(MESSAGES, json=WELL), 503)
     finally:
-        lane._run, lane._here = before
+        lane.carrier.run, lane.carrier.here = before
     found = read(await ann.get("/metrics"))
     assert of(found, "tocsin_store_failures_total") >= 1
     assert of(found, "tocsin_http_requests_total", path=MESSAGES, status="503") == 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.store import sets
+from gateway.store import carrier, sets
 from gateway.store.sets import Lane
 
 PACE = 0.02
@@ -122,7 +122,7 @@ async def test_it_does_not_sleep_while_somebody_waits_for_what_may_come(world: W
 
 
 async def test_it_does_not_sleep_where_too_much_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sets, "MANY_A_SECOND", 1.5)
+    monkeypatch.setattr(carrier, "MANY_A_SECOND", 1.5)
     await begin(world)
     await turns()
     assert world.slept == []

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from gateway.store import sets
+from gateway.store import carrier
+from gateway.store.carrier import FEW, MANY_A_SECOND
 from gateway.store.errors import StoreError, StoreLostError, WaitsError
-from gateway.store.sets import FEW, MANY_A_SECOND, Lane
+from gateway.store.sets import Lane
 
 Sets = list[list[tuple[str, Any]]]
 HERE, THERE = "here", "there"
@@ -119,9 +120,9 @@ async def test_where_many_come_in_a_second_their_sets_go_to_the_writer_until_few
 async def test_where_sets_take_long_on_average_they_go_to_the_writer_until_they_are_quick_again(
     writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sets, "TOO_LONG", 1000.0)
+    monkeypatch.setattr(carrier, "TOO_LONG", 1000.0)
     lane = writer.lane()
-    writer.takes = 2 * sets.QUICK
+    writer.takes = 2 * carrier.QUICK
     for _ in range(10):
         await ask(lane)
     slow = writer.where.index(THERE)
@@ -136,16 +137,16 @@ async def test_where_sets_take_long_on_average_they_go_to_the_writer_until_they_
 async def test_after_one_set_that_took_very_long_none_is_carried_out_here_for_a_while(
     writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sets, "QUICK", 1000.0)
+    monkeypatch.setattr(carrier, "QUICK", 1000.0)
     lane, loop = writer.lane(), asyncio.get_running_loop()
     real, ahead = loop.time, 0.0
     monkeypatch.setattr(loop, "time", lambda: real() + ahead)
-    writer.takes = 2 * sets.TOO_LONG
+    writer.takes = 2 * carrier.TOO_LONG
     await ask(lane)
     writer.takes = 0.0
     await ask(lane)
     assert writer.where == [HERE, THERE]
-    ahead = sets.WARY + 0.1
+    ahead = carrier.WARY + 0.1
     await ask(lane)
     assert writer.where == [HERE, THERE, HERE]
 
