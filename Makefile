@@ -5,7 +5,13 @@
 #
 # PYTHON=python3.13 chooses the interpreter, VENV=.venv-3.13 where its packages go, ARGS="…" goes to the tool.
 
-PYTHON ?= python3
+# The system's own Python, where it is new enough and can make environments: distributions build theirs with
+# profile-guided optimisation, which saves a tenth of the processor's time here. Else whatever python3 is.
+ifndef PYTHON
+SYSTEM := /usr/bin/python3
+PYTHON := $(shell $(SYSTEM) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+  echo $(SYSTEM) || echo python3)
+endif
 VENV   ?= .venv
 ARGS   ?=
 
