@@ -139,7 +139,9 @@ def prepare(
     transliterate: bool,
 ) -> Draft:
     """The draft of a request. `RefusedError` says which recipient or what of the text cannot be sent, and why."""
-    request = _storable(request)
+    names = "".join([one.name for one in request.recipients])
+    if not _is_plain(f"{request.text}{request.subject}{request.report_to or ''}{names}"):
+        request = _storable(request)
     due = max(request.at, now) if request.at is not None else now
     legs: dict[tuple[Channel, str], Leg] = {}
     ways: dict[str, Way] = {}
@@ -186,9 +188,6 @@ def _unreachable(routes: Sequence[routing.Route], channel: Channel, address: str
 
 def _storable(request: Request) -> Request:
     """The same request in characters every database can keep: no NUL, no surrogate that stands alone."""
-    names = "".join([one.name for one in request.recipients])
-    if _is_plain(f"{request.text}{request.subject}{request.report_to or ''}{names}"):
-        return request
     return replace(
         request,
         recipients=tuple(

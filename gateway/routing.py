@@ -154,7 +154,7 @@ def _judge(route: Route, channel: Channel, number: str) -> tuple[str, str]:
     prefix = _longest(route.prefixes, number)
     if prefix is None:
         return "", f"none of its prefixes ({', '.join(route.prefixes)}) fits"
-    excluded = _longest(route.not_prefixes, number)
+    excluded = _longest(route.not_prefixes, number) if route.not_prefixes else None
     if excluded is not None and len(excluded) >= len(prefix):
         return "", f"it refuses numbers beginning with {excluded}"
     return prefix, ""

@@ -73,13 +73,9 @@ class Application:
         else:
             status, template = await self._route(scope, receive, send, request)
         if status:
-            self._note(template, status, began, request)
-
-    def _note(self, template: str, status: int, began: float, request: str) -> None:
-        self._meter.request(template, status, time.perf_counter() - began)
-        if status >= 400 and log.isEnabledFor(logging.INFO):
-            facts = {"request": request, "status": status, "path": template}
-            log.info("a request was refused", extra={"action": "request_refused", **facts})
+            self._meter.request(template, status, time.perf_counter() - began)
+        if status >= 400:
+            _log_refusal(template, status, request)
 
     def _said(self, request: str, message: int, document: bytes) -> tuple[int, bytes, bytes]:
         """The answer to a message that was taken: status, header fields as lines, body."""
@@ -113,7 +109,9 @@ class Application:
         except Exception as error:
             status, lines, body = self._refused(request, self._taker.refusal(error))
         answer(status, lines, body)
-        self._note(MESSAGES, status, began, request)
+        self._meter.request(MESSAGES, status, time.perf_counter() - began)
+        if status >= 400:
+            _log_refusal(MESSAGES, status, request)
 
     async def _submit(self, scope: Any, receive: Any, send: Any, request: str) -> int:
         try:
@@ -144,6 +142,12 @@ class Application:
             if not status:
                 raise
         return status, scope["state"].get("template", OTHER)
+
+
+def _log_refusal(template: str, status: int, request: str) -> None:
+    if log.isEnabledFor(logging.INFO):
+        facts = {"request": request, "status": status, "path": template}
+        log.info("a request was refused", extra={"action": "request_refused", **facts})
 
 
 def _log_defect(request: str, error: Exception) -> None:

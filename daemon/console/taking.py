@@ -8,7 +8,7 @@ from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from daemon.console import sending
 from daemon.console.api import AGAIN, Api, away, link
@@ -19,8 +19,9 @@ from daemon.console.sending import Asked
 from gateway import compose, intake, optouts, outline, verbs
 from gateway.accounts import Account
 from gateway.credit import NotEnoughError
-from gateway.draft import Draft
+from gateway.draft import Draft, Recipient
 from gateway.failure import RefusedError
+from gateway.message import Channel
 from gateway.routing import Route
 from gateway.store.errors import StoreError, StoreLostError
 
@@ -30,6 +31,7 @@ Told = tuple[int, bytes]
 #: Bodies above this size are read a few at once, and their messages made in a thread, fewer at once.
 _LARGE, _READ, _MADE = 64 * 1024, 4, 2
 _LONGEST_KEY = 255
+_read = TypeAdapter(MessageWanted).validator.validate_json
 
 
 class Taker:
@@ -80,8 +82,7 @@ class Taker:
     def answer(self, draft: Draft, taken: intake.Taken) -> Told:
         """What is answered to a message that was just taken, after its commit."""
         self._taken(list(draft.ways))
-        deliveries = [(delivery, to.channel, to.address, parts) for delivery, to, parts in taken.deliveries]
-        return taken.id, document(taken.id, taken.units, deliveries)
+        return taken.id, document(taken.id, taken.units, taken.deliveries)
 
     def refusal(self, error: Exception) -> Exception:
         """What is said where the store did not take a message: a `ProblemError`, but for a defect."""
@@ -98,11 +99,12 @@ class Taker:
 
     def _asked(self, body: bytes, account: Account, key: bytes | None) -> Asked:
         try:
-            wanted = MessageWanted.model_validate_json(body)
+            wanted: MessageWanted = _read(body)
         except ValidationError as error:
             raise _invalid(error) from None
         sending.check(wanted)
-        return Asked.of(wanted, account, self._api.config(), key, self._api.now())
+        kept = None if key is None else sending.kept_key(key)
+        return Asked(wanted, account, kept, self._api.config().listen.region, self._api.now())
 
     async def _take(self, asked: Asked, *, large: bool) -> Told:
         try:
@@ -155,22 +157,22 @@ class Taker:
         legs = draft.legs if draft is not None else ()
         parts = {(leg.recipient.channel.value, leg.recipient.address): draft.parts(leg) for leg in legs if draft}
         deliveries = [
-            (number, channel, to, parts.get((channel, to), count))
+            (number, Recipient(Channel(channel), to), parts.get((channel, to), count))
             for number, channel, to, count in stands.deliveries or ()
         ]
         return message, document(message, stands.units, deliveries)
 
 
-def document(message: int, units: int, deliveries: Iterable[tuple[int, str, str, int]]) -> bytes:
-    """The JSON that tells of a message: `models.MessageTaken`.
+def document(message: int, units: int, deliveries: Iterable[tuple[int, Recipient, int]]) -> bytes:
+    """The JSON that tells of a message (`models.MessageTaken`), as `json.dumps` writes it.
 
-    `deliveries` are id, channel, address and segments of each recipient, a link stands for none. Only addresses can
-    have anything in them that JSON must escape.
+    `deliveries` are the id, the address and the segments of each; a link stands where there is none. Nothing but an
+    address can have anything in it that JSON must escape.
     """
     listed = ", ".join(
         [
-            f'{{"id": "{delivery}", "to": {quoted(to)}, "channel": "{channel}", "segments": {segments}}}'
-            for delivery, channel, to, segments in deliveries
+            f'{{"id": "{number}", "to": {quoted(to.address)}, "channel": "{to.channel}", "segments": {segments}}}'
+            for number, to, segments in deliveries
         ]
     )
     told = f"[{listed}]" if listed else quoted(link(str(message)))

@@ -84,8 +84,10 @@ _SHORT = 32
 
 def sms_number(text: str, region: str | None = None) -> str:
     """The E.164 form of a number that can get an SMS; else RefusedError (550 5.1.1) says what is wrong with it."""
-    if text.startswith("+") and text.isascii() and (digits := text[1:]).isdigit() and reading.gets_sms(digits):
-        return text  # most are written so; there is nothing to mend and nothing to advise
+    if text.startswith("+") and text.isascii() and len(text) <= reading.MOST_DIGITS + 1 and text[1:].isdigit():
+        judged = plans.judge(text[1:])
+        if judged is not None and judged[0] in CAN_GET_SMS:
+            return text  # most are written so: there is nothing to mend, and nothing to advise
     number = _known(text, region) if len(text) <= _SHORT else read(text, region)
     if number.e164 is not None and number.kind in CAN_GET_SMS:
         return number.e164

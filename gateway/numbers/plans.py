@@ -74,8 +74,12 @@ def country_code(digits: str) -> str:
     return ""
 
 
-def judge(code: str, significant: str) -> tuple[Kind, str | None] | None:
-    """The kind and the country (ISO 3166) of a number, by its country code and the digits after it; None: no such."""
+def judge(digits: str) -> tuple[Kind, str | None] | None:
+    """The kind and the country (ISO 3166) of the number these digits are with a + before them; None: no such number."""
+    code = country_code(digits)
+    if not code:
+        return None
+    significant = digits[len(code) :]
     for plan in _plans(code):
         if plan.leading is not None and plan.leading.match(significant) is None:
             continue

@@ -8,7 +8,7 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
 
 from gateway.numbers import plans
-from gateway.numbers.plans import CAN_GET_SMS, Kind, country_code
+from gateway.numbers.plans import Kind, country_code
 from gateway.value import value
 
 #: ITU-T E.164, clause 6.1: at most 15 digits, country code included.
@@ -38,8 +38,7 @@ class Reading:
 
 def international(digits: str) -> Reading | None:
     """The number these digits are with a + before them, exactly as they stand, or None if there is no such number."""
-    code = country_code(digits)
-    return _judged(code, digits[len(code) :]) if code and len(digits) <= MOST_DIGITS else None
+    return _judged(digits) if len(digits) <= MOST_DIGITS else None
 
 
 def mended(digits: str) -> Reading | None:
@@ -50,17 +49,10 @@ def mended(digits: str) -> Reading | None:
     significant = digits[len(code) :]
     stripped = significant.lstrip("0")
     if stripped != significant and len(code) + len(stripped) <= MOST_DIGITS:
-        found = _judged(code, stripped, zero=True)
+        found = _judged(code + stripped, zero=True)
         if found is not None:
             return found
     return _parsed("+" + digits, None, changed=True)
-
-
-def gets_sms(digits: str) -> bool:
-    """Whether the number these digits are with a + before them, exactly as they stand, can get an SMS."""
-    code = country_code(digits)
-    judged = plans.judge(code, digits[len(code) :]) if code and len(digits) <= MOST_DIGITS else None
-    return judged is not None and judged[0] in CAN_GET_SMS
 
 
 def national(digits: str, region: str) -> Reading | None:
@@ -148,10 +140,10 @@ def _parsed(text: str, region: str | None, *, changed: bool = False) -> Reading 
         number = phonenumbers.parse(text, region)
     except NumberParseException:
         return None
-    return _judged(str(number.country_code), phonenumbers.national_significant_number(number), changed=changed)
+    return _judged(f"{number.country_code}{phonenumbers.national_significant_number(number)}", changed=changed)
 
 
-def _judged(code: str, significant: str, *, zero: bool = False, changed: bool = False) -> Reading | None:
-    """The reading of a number, or None if no plan has it."""
-    judged = plans.judge(code, significant)
-    return Reading(f"+{code}{significant}", *judged, zero, changed) if judged is not None else None
+def _judged(digits: str, *, zero: bool = False, changed: bool = False) -> Reading | None:
+    """The reading of a number with its country code, or None if no plan has it."""
+    judged = plans.judge(digits)
+    return Reading(f"+{digits}", *judged, zero, changed) if judged is not None else None
