@@ -1,8 +1,8 @@
 """The numbering plans: what answers at a number, told by one regular expression a country.
 
-phonenumbers tests a number against some ten descriptions of its country, one after the other. Here the same
-descriptions, from the same metadata and in the same order of precedence, are alternatives of one expression, which
-is made when the first number of a country code comes.
+phonenumbers tests a number against some ten descriptions of its country, one after the other. Here those of them that
+have numbers of so many digits, from the same metadata and in the same order of precedence, are alternatives of one
+expression, which is made when the first number of a country code and a length comes.
 """
 
 from __future__ import annotations
@@ -49,12 +49,11 @@ _SPECIAL = (
     ("uan", Kind.UNKNOWN),
     ("voicemail", Kind.UNKNOWN),
 )
-_NEVER = "(?!)"
 
 
 @value
 class _Plan:
-    """The plan of a country, or of a service that belongs to none.
+    """What a country, or a service that belongs to none, has of numbers of a length.
 
     `kinds` are those of the groups of `numbers`, in their order. `leading` tells, where countries share a code, which
     of them a number is in; None where only `numbers` does.
@@ -80,7 +79,7 @@ def judge(digits: str) -> tuple[Kind, str | None] | None:
     if not code:
         return None
     significant = digits[len(code) :]
-    for plan in _plans(code):
+    for plan in _plans(code, len(significant)):
         if plan.leading is not None and plan.leading.match(significant) is None:
             continue
         found = plan.numbers.match(significant)
@@ -92,38 +91,39 @@ def judge(digits: str) -> tuple[Kind, str | None] | None:
 
 
 @cache
-def _plans(code: str) -> tuple[_Plan, ...]:
+def _plans(code: str, length: int) -> tuple[_Plan, ...]:
+    """The plans of a country code for numbers with so many digits after it."""
     number = int(code)
     regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(number, ())
-    return tuple(
-        _plan(region, PhoneMetadata.metadata_for_region_or_calling_code(number, region), shared=len(regions) > 1)
-        for region in regions
-    )
+    shared = len(regions) > 1
+    found = ((one, PhoneMetadata.metadata_for_region_or_calling_code(number, one)) for one in regions)
+    return tuple(_plan(region, metadata, length, shared=shared) for region, metadata in found)
 
 
-def _plan(region: str, metadata: Any, *, shared: bool) -> _Plan:
-    kinds = [(_whole(getattr(metadata, name)), kind) for name, kind in _SPECIAL]
-    fixed, mobile = _whole(metadata.fixed_line), _whole(metadata.mobile)
+def _plan(region: str, metadata: Any, length: int, *, shared: bool) -> _Plan:
+    kinds = [(_whole(getattr(metadata, name), length), kind) for name, kind in _SPECIAL]
+    fixed, mobile = _whole(metadata.fixed_line, length), _whole(metadata.mobile, length)
     if metadata.same_mobile_and_fixed_line_pattern:
         kinds.append((fixed, Kind.FIXED_OR_MOBILE))
     else:
-        kinds += [(f"(?={fixed}){mobile}", Kind.FIXED_OR_MOBILE), (fixed, Kind.FIXED), (mobile, Kind.MOBILE)]
-    kinds = [(pattern, kind) for pattern, kind in kinds if _NEVER not in pattern]
-    # phonenumbers cannot write a number of nothing but zeros, so it is none.
-    # An empty group at the end of each alternative: the last group that matched says which it was.
-    alternatives = "|".join(f"{pattern}()" for pattern, _ in kinds)
+        both = f"(?={fixed}){mobile}" if fixed and mobile else ""
+        kinds += [(both, Kind.FIXED_OR_MOBILE), (fixed, Kind.FIXED), (mobile, Kind.MOBILE)]
+    general = _whole(metadata.general_desc, length)
+    kinds = [(pattern, kind) for pattern, kind in kinds if general and pattern]
+    # An empty group at the end of each alternative: the last group that matched says which it was. A number of nothing
+    # but zeros is none: phonenumbers cannot write it.
+    alternatives = "|".join(f"{pattern}()" for pattern, _ in kinds) or "(?!)"
     return _Plan(
         None if region == "001" else region,
         re.compile(metadata.leading_digits) if shared and metadata.leading_digits is not None else None,
-        re.compile(rf"(?!0*\Z)(?={_whole(metadata.general_desc)})(?:{alternatives})"),
+        re.compile(rf"(?!0*\Z)(?={general})(?:{alternatives})"),
         [kind for _, kind in kinds],
     )
 
 
-def _whole(description: Any) -> str:
-    """An expression for the numbers that are described, from their first digit to their last."""
+def _whole(description: Any, length: int) -> str:
+    """An expression for the numbers of this length that are described, whole; nothing where there are none."""
     if description is None or not description.national_number_pattern:
-        return _NEVER
-    lengths = "|".join(rf"\d{{{length}}}" for length in description.possible_length if length > 0)
-    of_length = rf"(?=(?:{lengths})\Z)" if lengths else _NEVER if description.possible_length else ""
-    return rf"{of_length}(?:{description.national_number_pattern})\Z"
+        return ""
+    lengths = description.possible_length
+    return rf"(?:{description.national_number_pattern})\Z" if not lengths or length in lengths else ""
