@@ -38,7 +38,7 @@ class Reading:
 
 def international(digits: str) -> Reading | None:
     """The number these digits are with a + before them, exactly as they stand, or None if there is no such number."""
-    return _judged(digits) if len(digits) <= MOST_DIGITS else None
+    return _judged(digits)
 
 
 def mended(digits: str) -> Reading | None:
@@ -47,9 +47,8 @@ def mended(digits: str) -> Reading | None:
     if not code or len(digits) > MOST_DIGITS + 2:
         return None
     significant = digits[len(code) :]
-    stripped = significant.lstrip("0")
-    if stripped != significant and len(code) + len(stripped) <= MOST_DIGITS:
-        found = _judged(code + stripped, zero=True)
+    if significant.startswith("0"):
+        found = _judged(code + significant.lstrip("0"), zero=True)
         if found is not None:
             return found
     return _parsed("+" + digits, None, changed=True)
@@ -145,5 +144,5 @@ def _parsed(text: str, region: str | None, *, changed: bool = False) -> Reading 
 
 def _judged(digits: str, *, zero: bool = False, changed: bool = False) -> Reading | None:
     """The reading of a number with its country code, or None if no plan has it."""
-    judged = plans.judge(digits)
+    judged = plans.judge(digits) if len(digits) <= MOST_DIGITS else None
     return Reading(f"+{digits}", *judged, zero, changed) if judged is not None else None

@@ -72,6 +72,12 @@ def test_any_digits_are_judged_as_phonenumbers_judges_them(code: int, significan
     assert plans.judge(f"{code}{significant}") == expected
 
 
+def test_no_number_has_more_than_fifteen_digits() -> None:
+    assert numbers.read("030" + "1" * 10, "DE").e164 == "+4930" + "1" * 10
+    assert numbers.read("030" + "1" * 12, "DE").e164 is None
+    assert numbers.read("+4930" + "1" * 12).e164 is None
+
+
 @given(st.sampled_from(CODES), st.data(), st.sampled_from([None, "BE", "IT", "US"]))
 def test_a_number_in_its_right_form_is_taken_at_once_as_it_would_be_after_reading_it(
     code: int, data: st.DataObject, region: str | None
