@@ -136,6 +136,7 @@ class House:
         self._beat = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._group: asyncio.TaskGroup | None = None
         self._reloading = asyncio.Lock()
+        self._shared = not is_sqlite(store.engine)  # other daemons may dispatch from the same store
         self._others = asyncio.Event()
         self._health = Health()
         self._routes = carried(config.routes)
@@ -204,7 +205,7 @@ class House:
                         group.create_task(self._leases.watch(), name="leases"),
                         group.create_task(self.dispatcher.traffic.run(), name="traffic"),
                     ]
-                if self.dispatcher is None or not is_sqlite(self.store.engine):
+                if self.dispatcher is None or self._shared:
                     background.append(group.create_task(self._wake_others(), name="wake others"))
                 if WATCH in self.roles:
                     background.append(group.create_task(self._watcher(node).run(), name="watch"))
@@ -305,8 +306,9 @@ class House:
         """These routes have work (None: any of them). Whoever can send it is told, here or in another daemon."""
         if self.dispatcher is not None:
             self.dispatcher.kick(routes)
-        if self.dispatcher is None or not all(map(self.dispatcher.can_send, routes or self.dispatcher.routes)):
-            self._others.set()
+            if not self._shared or all(map(self.dispatcher.can_send, routes or self.dispatcher.routes)):
+                return
+        self._others.set()
 
     async def _wake_others(self) -> None:
         """Tell the daemons that dispatch of new work, at most every 50 ms."""

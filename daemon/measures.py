@@ -91,11 +91,10 @@ class Measures:
         for member, result in zip(members, results, strict=True):
             verb = member.verb
             sizes[verb] = sizes.get(verb, 0) + 1
-            if not isinstance(result, BaseException):
-                if verb in self._count:
-                    self._count[verb](member.argument, result)
-            elif isinstance(result, StoreError):
-                self.failed += 1
+            if isinstance(result, BaseException):
+                self.failed += isinstance(result, StoreError)
+            elif (count := self._count.get(verb)) is not None:
+                count(member.argument, result)
         for verb, size in sizes.items():
             self.sets[verb].add(size)
 
@@ -104,10 +103,11 @@ class Measures:
             self.messages[draft.request.origin] += 1
 
     def _claim(self, claim: Claim, claimed: Sequence[Claimed]) -> None:
+        routes, looked_up = self._routes, self._claimed
         for segment in claimed:
-            self._routes[segment.id] = segment.route
-            if segment.n == 1 and not segment.attempts and len(self._claimed) < _LOOKED_UP:
-                self._claimed[segment.message] = claim.now
+            routes[segment.id] = segment.route
+            if len(looked_up) < _LOOKED_UP and segment.n == 1 and not segment.attempts:
+                looked_up[segment.message] = claim.now
 
     def _settle(self, settle: Settle, _: Settled) -> None:
         counts: Counter[tuple[str, str]] = self.outcomes

@@ -139,19 +139,22 @@ def prepare(
     transliterate: bool,
 ) -> Draft:
     """The draft of a request. `RefusedError` says which recipient or what of the text cannot be sent, and why."""
-    request = _storable(request)
+    names = "".join([one.name for one in request.recipients])
+    if not _is_plain(f"{request.text}{request.subject}{request.report_to or ''}{names}"):
+        request = _storable(request)
     due = max(request.at, now) if request.at is not None else now
     legs: dict[tuple[Channel, str], Leg] = {}
     ways: dict[str, Way] = {}
     for recipient in request.recipients:
-        identity = (recipient.channel, recipient.address)
-        if identity in legs:
+        channel, address = recipient.channel, recipient.address
+        if (channel, address) in legs:
             continue
-        route = route_for(routes, recipient.channel, recipient.address)
+        route = routing.choose(routes, channel, address)
+        if route is None:
+            raise _unreachable(routes, channel, address)
         if route.name not in ways:
-            cut = _cut(request, route, max_parts=max_parts, transliterate=transliterate)
-            ways[route.name] = Way(cut, route.cutting, transliterate, due + (request.validity or route.validity))
-        legs[identity] = Leg(recipient, route.name, route.units(recipient.address))
+            ways[route.name] = _way(request, route, due, max_parts=max_parts, transliterate=transliterate)
+        legs[channel, address] = Leg(recipient, route.name, route.units(address))
     if not legs:
         raise RefusedError("there is no recipient", smtp="554 5.5.1")
     if request.attachments and all(way.cut.concat != text.LETTER for way in ways.values()):
@@ -166,24 +169,25 @@ def prepare(
 def route_for(routes: Sequence[routing.Route], channel: Channel, address: str) -> routing.Route:
     """The route this recipient takes; `RefusedError` (550 5.1.2) says why there is none."""
     route = routing.choose(routes, channel, address)
-    if route is not None:
-        return route
+    if route is None:
+        raise _unreachable(routes, channel, address)
+    return route
+
+
+def _unreachable(routes: Sequence[routing.Route], channel: Channel, address: str) -> RefusedError:
     considered = routing.consider(routes, channel, address)
     able = [one for one in considered if channel in one.route.channels]
     if not able:
-        raise RefusedError(f"no route here carries {channel}, so {address} cannot be reached", smtp="550 5.1.2")
+        return RefusedError(f"no route here carries {channel}, so {address} cannot be reached", smtp="550 5.1.2")
     why = "; ".join(f"{one.route.name}: {one.why}" for one in able)
     hint = ""
     if channel == Channel.SMS and address.startswith("+1"):
         hint = " (North American operators usually refuse messages that were not sent from a handset)"
-    raise RefusedError(f"no route takes {address}: {why}{hint}", smtp="550 5.1.2")
+    return RefusedError(f"no route takes {address}: {why}{hint}", smtp="550 5.1.2")
 
 
 def _storable(request: Request) -> Request:
     """The same request in characters every database can keep: no NUL, no surrogate that stands alone."""
-    said = (request.text, request.subject, request.report_to or "", *[one.name for one in request.recipients])
-    if all(map(_is_plain, said)):
-        return request
     return replace(
         request,
         recipients=tuple(
@@ -206,10 +210,11 @@ def _kept(written: str) -> str:
     return written.replace("\0", "\ufffd").encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _cut(request: Request, route: routing.Route, *, max_parts: int, transliterate: bool) -> text.Cut:
-    cut = text.cut(request.text, concat=route.cutting, transliterate=transliterate, flash=request.flash)
+def _way(request: Request, route: routing.Route, due: datetime, *, max_parts: int, transliterate: bool) -> Way:
+    concat = route.cutting
+    cut = text.cut(request.text, concat=concat, transliterate=transliterate, flash=request.flash)
     if len(cut.parts) > max_parts:
         raise RefusedError(
             f"the text needs {len(cut.parts)} SMS, this account allows {max_parts}: make it shorter", smtp="552 5.3.4"
         )
-    return cut
+    return Way(cut, concat, transliterate, due + (request.validity or route.validity))

@@ -11,8 +11,8 @@ from gateway.failure import RefusedError
 
 #: The longest name, in characters.
 LONGEST = 200
-#: A number as somebody may write it: nothing but digits and what stands between them.
-_NUMBER = re.compile(r"[\s(]*\+?[\d\s().\-/]+\Z")
+#: A number as somebody may write it: digits, at least one, and nothing else but what stands between them.
+_NUMBER = re.compile(r"(?=\D*\d)[\s(]*\+?[\d\s().\-/]+\Z")
 _BETWEEN = re.compile(r"[\s._\-]+")
 
 
@@ -26,7 +26,12 @@ def fold(name: str) -> str:
 
 def is_number(text: str) -> bool:
     """Whether a text is written as a telephone number, rather than as a name."""
-    return _NUMBER.match(text) is not None and any(map(str.isdecimal, text))
+    return _NUMBER.match(text) is not None
+
+
+def are_numbers(texts: Iterable[str]) -> bool:
+    """Whether each of these is written as a telephone number."""
+    return all(map(_NUMBER.match, texts))
 
 
 def checked(name: str, what: str) -> str:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from gateway.message import Channel
 from gateway.text import LETTER
+from gateway.value import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,8 @@ class Route:
 
     def units(self, number: str) -> int:
         """What one segment to this number costs here: the longest matching prefix of `prices`, else `price`."""
-        matching = [prefix for prefix in self.prices if number.startswith(prefix)]
-        return self.prices[max(matching, key=len)] if matching else self.price
+        prefix = _longest(self.prices, number) if self.prices else None
+        return self.price if prefix is None else self.prices[prefix]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,13 @@ def able(routes: Sequence[Route], channel: Channel, number: str) -> list[Route]:
 
 def choose(routes: Sequence[Route], channel: Channel, number: str) -> Route | None:
     """The route this number takes, or None."""
+    if len(routes) == 1:  # where there is nothing to choose from, nothing is weighed
+        return None if _judge(routes[0], channel, number)[1] else routes[0]
     candidates, _ = _weigh(routes, channel, number)
     return candidates[0].route if candidates else None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Candidate:
     """A route that could take a number, by which of its prefixes (empty for mailboxes, which have none)."""
 
@@ -148,10 +151,10 @@ def _judge(route: Route, channel: Channel, number: str) -> tuple[str, str]:
         return "", "it only receives (bind = receiver)"
     if channel is Channel.EMAIL:  # prefixes are of numbers; a mailbox has none
         return "", ""
-    excluded = _longest(route.not_prefixes, number)
     prefix = _longest(route.prefixes, number)
     if prefix is None:
         return "", f"none of its prefixes ({', '.join(route.prefixes)}) fits"
+    excluded = _longest(route.not_prefixes, number) if route.not_prefixes else None
     if excluded is not None and len(excluded) >= len(prefix):
         return "", f"it refuses numbers beginning with {excluded}"
     return prefix, ""
@@ -188,5 +191,9 @@ def _why_not(first: _Candidate, other: _Candidate) -> str:
     return f"its prefix is as long as that of {name}; {shares}, this number falls to {name}"
 
 
-def _longest(prefixes: Sequence[str], number: str) -> str | None:
-    return max((prefix for prefix in prefixes if number.startswith(prefix)), key=len, default=None)
+def _longest(prefixes: Iterable[str], number: str) -> str | None:
+    longest = None
+    for prefix in prefixes:
+        if number.startswith(prefix) and (longest is None or len(prefix) > len(longest)):
+            longest = prefix
+    return longest

@@ -84,6 +84,12 @@ def digest_of(secret: bytes) -> bytes:
     return hashlib.sha256(secret).digest()
 
 
+def secret_of(authorization: bytes) -> bytes | None:
+    """The bearer token that an Authorization field brings (RFC 6750 section 2.1); None where it brings none."""
+    scheme, _, secret = authorization.partition(b" ")
+    return secret.strip() if scheme.lower() == b"bearer" else None
+
+
 def looks_like_one(secret: bytes) -> bool:
     """Whether this could be a token at all, so that it is worth asking the database."""
     return secret.startswith(_PREFIX.encode()) and len(secret) < _LONGEST

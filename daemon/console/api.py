@@ -51,12 +51,11 @@ class Api:
         if authorization is None:
             why = "this needs a bearer token: Authorization: Bearer TOKEN (tocsin token add ACCOUNT makes one)"
             raise ProblemError(401, why, fields={"www-authenticate": 'Bearer realm="tocsin"'})
-        scheme, _, secret = authorization.partition(b" ")
-        account = None
-        if scheme.lower() == b"bearer":
-            digest = tokens.digest_of(secret.strip())
+        secret, account = tokens.secret_of(authorization), None
+        if secret is not None:
+            digest = tokens.digest_of(secret)
             account = self.bearers.remembered(digest)
-            if account is None and tokens.looks_like_one(secret.strip()):
+            if account is None and tokens.looks_like_one(secret):
                 account = await self._find(digest)
         if account is None:
             fields = {"www-authenticate": 'Bearer realm="tocsin", error="invalid_token"'}
@@ -65,13 +64,6 @@ class Api:
         if rate is not None and (wait := self._rates.wait(account.id, rate, time.monotonic())):
             raise ProblemError(429, f"more than {rate:g} requests a second: wait a moment", retry_after=wait)
         return account
-
-    def remembered(self, authorization: bytes | None) -> Account | None:
-        """The account of a request whose token was looked up a moment ago and whose rate has no limit; else None."""
-        if authorization is None or self.config().console.rate is not None:
-            return None
-        scheme, _, secret = authorization.partition(b" ")
-        return self.bearers.remembered(tokens.digest_of(secret.strip())) if scheme.lower() == b"bearer" else None
 
     async def _find(self, digest: bytes) -> Account | None:
         try:

@@ -26,13 +26,15 @@ from daemon.console import openapi
 from daemon.console.api import Api
 from daemon.console.operations import MESSAGES, OPERATIONS
 from daemon.console.problems import ProblemError
-from daemon.console.swift import Answer, Fields
+from daemon.console.swift import Answer
 from daemon.console.taking import GoneError, Taker
 from gateway.draft import Draft
 
 log = logging.getLogger(__name__)
 
-_JSON = (b"content-type", b"application/json")
+#: The header fields of the answer to a message that was taken: its id, how long the document is, the request's id.
+_TAKEN = b"location: %b/%%d\r\ncontent-type: application/json\r\ncontent-length: %%d\r\nx-request-id: %%b\r\n"
+_TAKEN %= MESSAGES.encode()
 #: The template of every path that has none: strangers may ask for any.
 OTHER = "other"
 #: Sentences for what Starlette refuses by itself.
@@ -71,58 +73,55 @@ class Application:
         else:
             status, template = await self._route(scope, receive, send, request)
         if status:
-            self._note(template, status, began, request)
+            self._meter.request(template, status, time.perf_counter() - began)
+        if status >= 400:
+            _log_refusal(template, status, request)
 
-    def _note(self, template: str, status: int, began: float, request: str) -> None:
-        self._meter.request(template, status, time.perf_counter() - began)
-        if status >= 400 and log.isEnabledFor(logging.INFO):
-            facts = {"request": request, "status": status, "path": template}
-            log.info("a request was refused", extra={"action": "request_refused", **facts})
-
-    def _said(self, request: str, answer: dict[str, Any]) -> tuple[int, Fields, bytes]:
-        """The answer to a message that was taken."""
-        body = json.dumps(answer).encode()
+    def _said(self, request: str, message: int, document: bytes) -> tuple[int, bytes, bytes]:
+        """The answer to a message that was taken: status, header fields as lines, body."""
         if log.isEnabledFor(logging.DEBUG):
-            facts = {"request": request, "message_id": answer["id"]}
+            facts = {"request": request, "message_id": str(message)}
             log.debug("a message was taken", extra={"action": "message_taken", **facts})
-        location = f"{MESSAGES}/{answer['id']}".encode()
-        return 202, ((b"location", location), _JSON, (b"content-length", b"%d" % len(body))), body
+        return 202, _TAKEN % (message, len(document), request.encode()), document
 
-    def _refused(self, request: str, error: Exception) -> tuple[int, Fields, bytes]:
+    def _refused(self, request: str, error: Exception) -> tuple[int, bytes, bytes]:
         """The answer to one that was not."""
         problem = error if isinstance(error, ProblemError) else _ours()
         if problem is not error:
             _log_defect(request, error)
         body = problem.body(request)
-        return problem.status, problem.headers(body), body
+        fields = [*problem.headers(body), (b"x-request-id", request.encode())]
+        return problem.status, b"".join([b"%b: %b\r\n" % field for field in fields]), body
 
-    def begin(self, headers: Fields, body: bytes, answer: Answer) -> bool:
+    def begin(self, bearer: bytes, body: bytes, answer: Answer) -> bool:
         """Take a message the short way, where it needs nothing but to be stored; False, and nothing done, where not."""
         began = time.perf_counter()
-        begun = self._taker.begin(headers, body)
-        if begun is not None:
-            done, draft = begun
-            done.add_done_callback(partial(self._taken, next(self._requests), began, draft, answer))
-        return begun is not None
+        begun = self._taker.begin(bearer, body)
+        if begun is None:
+            return False
+        done, draft = begun
+        done.add_done_callback(partial(self._taken, next(self._requests), began, draft, answer))
+        return True
 
     def _taken(self, request: str, began: float, draft: Draft, answer: Answer, done: asyncio.Future[Any]) -> None:
         try:
-            status, fields, body = self._said(request, self._taker.answer(draft, done.result()))
+            status, lines, body = self._said(request, *self._taker.answer(draft, done.result()))
         except Exception as error:
-            status, fields, body = self._refused(request, self._taker.refusal(error))
-        answer(status, (*fields, (b"x-request-id", request.encode())), body)
-        self._note(MESSAGES, status, began, request)
+            status, lines, body = self._refused(request, self._taker.refusal(error))
+        answer(status, lines, body)
+        self._meter.request(MESSAGES, status, time.perf_counter() - began)
+        if status >= 400:
+            _log_refusal(MESSAGES, status, request)
 
     async def _submit(self, scope: Any, receive: Any, send: Any, request: str) -> int:
         try:
-            status, fields, body = self._said(request, await self._taker.submit(scope["headers"], receive))
+            status, lines, body = self._said(request, *await self._taker.submit(scope["headers"], receive))
         except GoneError:
             return 0
         except Exception as error:
-            status, fields, body = self._refused(request, error)
-        await send(
-            {"type": "http.response.start", "status": status, "headers": [*fields, (b"x-request-id", request.encode())]}
-        )
+            status, lines, body = self._refused(request, error)
+        fields = [tuple(line.split(b": ", 1)) for line in lines.split(b"\r\n")[:-1]]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": body})
         return status
 
@@ -143,6 +142,12 @@ class Application:
             if not status:
                 raise
         return status, scope["state"].get("template", OTHER)
+
+
+def _log_refusal(template: str, status: int, request: str) -> None:
+    if log.isEnabledFor(logging.INFO):
+        facts = {"request": request, "status": status, "path": template}
+        log.info("a request was refused", extra={"action": "request_refused", **facts})
 
 
 def _log_defect(request: str, error: Exception) -> None:

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from daemon.config import Configuration
 from daemon.console.models import MOST_RECIPIENTS, MessageWanted
 from daemon.console.problems import ProblemError
 from filters import durations
@@ -28,12 +27,13 @@ from gateway.message import Channel, Origin
 from gateway.routing import Route
 from gateway.value import value
 
+_API, _SMS = Origin.API, Channel.SMS
 _LONGEST_VALIDITY = timedelta(days=366)
 
 
 @value
 class Asked:
-    """One message that was asked for, and by whom."""
+    """One message that was asked for, and by whom; `key` as the store knows it."""
 
     wanted: MessageWanted
     account: Account
@@ -41,19 +41,11 @@ class Asked:
     region: str | None
     now: datetime
 
-    @classmethod
-    def of(
-        cls, wanted: MessageWanted, account: Account, config: Configuration, key: bytes | None, now: datetime
-    ) -> Asked:
-        """With the key as the store knows it."""
-        kept = hashlib.sha256(b"api:" + key).digest() if key is not None else None
-        return cls(wanted, account, kept, config.listen.region, now)
-
     @property
     def is_plain(self) -> bool:
         """Whether it names only numbers."""
         wanted = self.wanted
-        return not (wanted.email or wanted.fax or wanted.lists) and all(map(names.is_number, wanted.sms))
+        return not (wanted.email or wanted.fax or wanted.lists) and names.are_numbers(wanted.sms)
 
     def said(self) -> Said:
         """What is to be said. `ProblemError` (422) says what is wrong with its time or its validity."""
@@ -61,18 +53,23 @@ class Asked:
         return Said(
             text=wanted.text,
             subject=wanted.subject,
-            at=_at(wanted.at, self.account, self.now),
-            validity=_validity(wanted.validity),
+            at=None if wanted.at is None else _at(wanted.at, self.account, self.now),
+            validity=None if wanted.validity is None else _validity(wanted.validity),
             urgent=wanted.urgent,
             flash=wanted.flash,
             key=self.key,
-            origin=Origin.API,
+            origin=_API,
         )
 
     def recipients(self) -> Wanted:
         """For whom it is."""
         wanted = self.wanted
         return Wanted(tuple(wanted.sms), tuple(wanted.email), tuple(wanted.fax), tuple(wanted.lists))
+
+
+def kept_key(key: bytes) -> bytes:
+    """What the store knows an Idempotency-Key by."""
+    return hashlib.sha256(b"api:" + key).digest()
 
 
 def check(wanted: MessageWanted) -> None:
@@ -89,36 +86,38 @@ def check(wanted: MessageWanted) -> None:
 
 def plain(asked: Asked, routes: Sequence[Route]) -> Draft:
     """The draft of a message to numbers. `ProblemError` (422) says what is wrong with which of them."""
-    account, said = asked.account, asked.said()
+    account, wanted = asked.account, asked.wanted
+    at = None if wanted.at is None else _at(wanted.at, account, asked.now)
+    validity = None if wanted.validity is None else _validity(wanted.validity)
     recipients: list[Recipient] = []
     wrong: list[_Wrong] = []
     region = account.region or asked.region
-    for n, written in enumerate(asked.wanted.sms):
+    for n, written in enumerate(wanted.sms):
         try:
-            recipients.append(Recipient(Channel.SMS, numbers.sms_number(written, region), written))
+            recipients.append(Recipient(_SMS, numbers.sms_number(written, region), written))
         except RefusedError as error:
             wrong.append(_Wrong(f"sms[{n}]", written, "sms", str(error)))
     request = Request(
         account=account.id,
-        origin=said.origin,
+        origin=_API,
         recipients=tuple(recipients),
-        text=compose.signed(said.text or said.subject, account.signature),
-        subject=said.subject,
-        at=said.at,
-        validity=said.validity,
-        urgent=said.urgent,
-        flash=said.flash,
-        key=said.key,
-        content=_content(said, recipients) if said.key is not None else None,
+        text=compose.signed(wanted.text or wanted.subject, account.signature),
+        subject=wanted.subject,
+        at=at,
+        validity=validity,
+        urgent=wanted.urgent,
+        flash=wanted.flash,
+        key=asked.key,
+        content=_content(asked.said(), recipients) if asked.key is not None else None,
     )
     if wrong:
-        raise _unsendable([*wrong, *_unroutable(request, asked.wanted, routes)])
+        raise _unsendable([*wrong, *_unroutable(request, wanted, routes)])
     try:
         return prepare(
             request, routes=routes, now=asked.now, max_parts=account.max_parts, transliterate=account.transliterate
         )
     except RefusedError as error:
-        unroutable = list(_unroutable(request, asked.wanted, routes))
+        unroutable = list(_unroutable(request, wanted, routes))
         raise _unsendable(unroutable) if unroutable else _unsayable(error) from None
 
 
@@ -209,9 +208,7 @@ def _unsayable(error: RefusedError) -> ProblemError:
     return ProblemError(error.http, str(error), errors=[{"path": "text", "detail": str(error)}])
 
 
-def _at(text: str | None, account: Account, now: datetime) -> datetime | None:
-    if text is None:
-        return None
+def _at(text: str, account: Account, now: datetime) -> datetime:
     try:
         found = instants.read(text, account.zone)
     except (RefusedError, OverflowError) as error:
@@ -223,9 +220,7 @@ def _at(text: str | None, account: Account, now: datetime) -> datetime | None:
     raise ProblemError(422, why, errors=[{"path": "at", "detail": why}])
 
 
-def _validity(text: str | None) -> timedelta | None:
-    if text is None:
-        return None
+def _validity(text: str) -> timedelta:
     try:
         found = durations.parse_fixed(text)
     except ValueError as error:

@@ -66,6 +66,8 @@ class Server:
         )
         self.config.load()
         self.state = ServerState()
+        #: The header fields of every answer, as they go over the wire.
+        self.lines = b""
         self._sockets = Sockets()
         self._connections: set[Connection] = set()
         self._draining = False
@@ -112,7 +114,9 @@ class Server:
                 connection.look(now)
 
     def _date(self) -> None:
-        self.state.default_headers = [(b"date", formatdate(time.time(), usegmt=True).encode())]
+        date = formatdate(time.time(), usegmt=True).encode()
+        self.state.default_headers = [(b"date", date)]
+        self.lines = b"date: %b\r\n" % date
 
     async def drain(self, seconds: float) -> None:
         """Take no more requests; those that are being answered have this long."""

@@ -2,41 +2,32 @@
 
 Most requests are one segment of TCP that holds a `POST /api/v1/messages` from its first octet to its last, and need
 nothing of the store but to be stored. For these there is no ASGI scope, no cycle and no task: the parser's callbacks
-gather header fields and body, and the answer is written when the future of the set is done. Whatever is not exactly so
-goes the usual way, from the start: the parser has not been asked twice, and nothing has been done yet.
+gather header fields and body, and the answer is written when the future of the set is done. The next request on the
+connection with the same head, but for its body's length, is not even parsed. Whatever is not exactly so goes the usual
+way, from the start: the parser has not been asked twice, and nothing has been done yet.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from daemon.console.operations import MESSAGES
+from daemon.console.heads import Frame, Head
 from daemon.console.protocol import Connection, Phase
 
 if TYPE_CHECKING:
     from daemon.console.server import Server
 
-Fields = Sequence[tuple[bytes, bytes]]
-#: Writes an answer: its status, its header fields, its body.
-Answer = Callable[[int, Fields, bytes], None]
-#: Begins to take a message of these header fields and this body. False: it must go the usual way.
-Begin = Callable[[Fields, bytes, Answer], bool]
+#: Writes an answer: its status, its header fields as they go over the wire, its body.
+Answer = Callable[[int, bytes, bytes], None]
+#: Begins to take a message of this bearer with this body. False: it must go the usual way.
+Begin = Callable[[bytes, bytes, Answer], bool]
 
-_HEAD = b"POST %b HTTP/1.1\r\n" % MESSAGES.encode()
-_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,5})\r\n", re.IGNORECASE)
-
-
-def is_whole(octets: bytes, most: int) -> bool:
-    """Whether this is one request to send a message, no more and no less, with a head of at most `most` octets."""
-    if not octets.startswith(_HEAD):
-        return False
-    end = octets.find(b"\r\n\r\n", 0, most)
-    length = _LENGTH.search(octets, 0, end + 2) if end > 0 else None
-    return length is not None and len(octets) == end + 4 + int(length[1])
+_IDLE, _ANSWER = Phase.IDLE, Phase.ANSWER
+#: Octets of the longest head that is remembered: a connection is to need little memory.
+_REMEMBERED = 2048
 
 
 class SwiftConnection(Connection):
@@ -45,7 +36,8 @@ class SwiftConnection(Connection):
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self._take: Begin | None = server.begin
-        self._whole = False  # what is being read is a whole request
+        self._frame: Frame | None = None  # that of the whole request that is being read
+        self._known: tuple[Frame, bytes] | None = None  # that of the last one taken, and whose it was
         self._answering = False  # the answer to one is awaited
         self._meanwhile = b""  # what has come since
         self._last = False  # nothing more is taken after it
@@ -56,42 +48,46 @@ class SwiftConnection(Connection):
             self._meanwhile += data
             self.flow.pause_reading()
             return
-        self._whole = (
-            self._take is not None
-            and self.phase is Phase.IDLE
-            and not self.flow.write_paused
-            and is_whole(data, self._house.limits.head)
-        )
+        self._frame = None
+        if self.phase is _IDLE and not self._ended and not self.flow.write_paused and self._take is not None:
+            body = self._known[0].body(data) if self._known is not None else None
+            if self._known is None or body is None:
+                self._frame = Frame.of(data, self._house.limits.head)
+            elif self._take(self._known[1], body, self._answer):
+                self._answering, self.phase = True, _ANSWER
+                return
         super().data_received(data)
 
     def on_message_begin(self) -> None:
-        if not self._whole:
+        if self._frame is None:
             super().on_message_begin()
             return
         self.url, self.headers, self.expect_100_continue = b"", [], False
         self._content = b""
 
     def on_headers_complete(self) -> None:
-        if not self._whole:
+        if self._frame is None:
             super().on_headers_complete()
         elif len(self.headers) > self._house.limits.headers:
             raise ValueError("too many header fields")
 
     def on_body(self, body: bytes) -> None:
-        if self._whole:
+        if self._frame is not None:
             self._content += body
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._whole:
+        frame, self._frame = self._frame, None
+        if frame is None:
             super().on_message_complete()
             return
-        self._whole = False
         plain = self.parser.should_keep_alive() and not self.parser.should_upgrade() and not self.expect_100_continue
-        if plain and self._take is not None and self._take(self.headers, self._content, self._answer):
-            self._answering = True
-            self.phase = Phase.ANSWER
+        bearer = Head.of(self.headers).bearer() if plain else None
+        if bearer is not None and self._take is not None and self._take(bearer, self._content, self._answer):
+            self._answering, self.phase = True, _ANSWER
+            if frame.longest <= min(_REMEMBERED, self._house.limits.head):
+                self._known = frame, bearer
         else:
             self._go_the_usual_way()
 
@@ -104,15 +100,14 @@ class SwiftConnection(Connection):
         super().on_body(self._content)
         super().on_message_complete()
 
-    def _answer(self, status: int, fields: Fields, body: bytes) -> None:
+    def _answer(self, status: int, lines: bytes, body: bytes) -> None:
         self._answering = False
         self.server_state.total_requests += 1
-        self.phase, self.since = Phase.IDLE, self.loop.time()
+        self.phase, self.since = _IDLE, self.loop.time()
         if self.transport.is_closing():
             return
-        told = [b"%b: %b\r\n" % field for field in (*self.server_state.default_headers, *fields)]
         end = b"connection: close\r\n\r\n" if self._last else b"\r\n"
-        self.transport.write(b"".join((STATUS_LINE[status], *told, end, body)))
+        self.transport.write(b"".join((STATUS_LINE[status], self._house.lines, lines, end, body)))
         if self._last:
             self.transport.close()
         elif self._meanwhile:

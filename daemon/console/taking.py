@@ -5,28 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from daemon.console import sending
 from daemon.console.api import AGAIN, Api, away, link
+from daemon.console.heads import MEDIA_TYPE, Head
 from daemon.console.models import MessageWanted
 from daemon.console.problems import ProblemError
 from daemon.console.sending import Asked
 from gateway import compose, intake, optouts, outline, verbs
 from gateway.accounts import Account
 from gateway.credit import NotEnoughError
-from gateway.draft import Draft
+from gateway.draft import Draft, Recipient
 from gateway.failure import RefusedError
+from gateway.message import Channel
 from gateway.routing import Route
 from gateway.store.errors import StoreError, StoreLostError
 
 Receive = Callable[[], Awaitable[Any]]
+#: A message that was taken: its id, and the document that tells of it.
+Told = tuple[int, bytes]
 #: Bodies above this size are read a few at once, and their messages made in a thread, fewer at once.
 _LARGE, _READ, _MADE = 64 * 1024, 4, 2
-_MEDIA_TYPE = b"application/json"
 _LONGEST_KEY = 255
+_read = TypeAdapter(MessageWanted).validator.validate_json
 
 
 class Taker:
@@ -40,34 +45,30 @@ class Taker:
         self._reading = asyncio.Semaphore(_READ)
         self._making = asyncio.Semaphore(_MADE)
 
-    async def submit(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> dict[str, Any]:
+    async def submit(self, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> Told:
         """Take a message; returns what is answered, after its commit."""
-        authorization, media_type, key, length = _told(headers)
-        account = await self._api.account(authorization)
+        head = Head.of(headers)
+        account = await self._api.account(head.authorization)
         most = self._api.config().listen.max_size
-        _check(media_type, key, length, most)
+        _check(head, most)
         message = await receive()
         body: bytes = message.get("body", b"")
         if not message.get("more_body") and len(body) <= _LARGE:
-            return await self._take(self._asked(body, account, key), large=False)
+            return await self._take(self._asked(body, account, head.key), large=False)
         async with self._reading:
             body = await _rest(message, receive, most)
             async with self._making:
-                return await self._take(self._asked(body, account, key), large=True)
+                return await self._take(self._asked(body, account, head.key), large=True)
 
-    def begin(
-        self, headers: Iterable[tuple[bytes, bytes]], body: bytes
-    ) -> tuple[asyncio.Future[intake.Taken], Draft] | None:
+    def begin(self, bearer: bytes, body: bytes) -> tuple[asyncio.Future[intake.Taken], Draft] | None:
         """Take a message that needs nothing of the store but to be stored: its future, for `answer` or `refusal`.
 
-        None, and nothing done, where anything else is to be asked, or something is wrong: `submit` does that, and says
-        what.
+        `bearer` is what `Head.bearer` says of whoever asks. None, and nothing done, where anything else is to be asked,
+        or something is wrong: `submit` does that, and says what.
         """
-        authorization, media_type, key, _ = _told(headers)
-        account = self._api.remembered(authorization) if key is None else None
-        if account is None or self._api.bearers.anybody_opted_out or media_type not in (None, _MEDIA_TYPE):
-            return None
-        if len(body) > min(_LARGE, self._api.config().listen.max_size):
+        config, bearers = self._api.config(), self._api.bearers
+        account = bearers.remembered(bearer) if config.console.rate is None else None
+        if account is None or bearers.anybody_opted_out or len(body) > min(_LARGE, config.listen.max_size):
             return None
         try:
             asked = self._asked(body, account, None)
@@ -78,15 +79,10 @@ class Taker:
         except Exception:  # a defect too: `submit` meets it again, and it is told of there
             return None
 
-    def answer(self, draft: Draft, taken: intake.Taken) -> dict[str, Any]:
+    def answer(self, draft: Draft, taken: intake.Taken) -> Told:
         """What is answered to a message that was just taken, after its commit."""
         self._taken(list(draft.ways))
-        number = str(taken.id)
-        deliveries = [
-            {"id": str(delivery), "to": to.address, "channel": to.channel.value, "segments": segments}
-            for delivery, to, segments in taken.deliveries
-        ]
-        return {"id": number, "units": taken.units, "deliveries": deliveries or link(number)}
+        return taken.id, document(taken.id, taken.units, taken.deliveries)
 
     def refusal(self, error: Exception) -> Exception:
         """What is said where the store did not take a message: a `ProblemError`, but for a defect."""
@@ -103,13 +99,14 @@ class Taker:
 
     def _asked(self, body: bytes, account: Account, key: bytes | None) -> Asked:
         try:
-            wanted = MessageWanted.model_validate_json(body)
+            wanted: MessageWanted = _read(body)
         except ValidationError as error:
             raise _invalid(error) from None
         sending.check(wanted)
-        return Asked.of(wanted, account, self._api.config(), key, self._api.now())
+        kept = None if key is None else sending.kept_key(key)
+        return Asked(wanted, account, kept, self._api.config().listen.region, self._api.now())
 
-    async def _take(self, asked: Asked, *, large: bool) -> dict[str, Any]:
+    async def _take(self, asked: Asked, *, large: bool) -> Told:
         try:
             draft = await self._draft(asked, large=large)
         except ProblemError as problem:
@@ -154,36 +151,38 @@ class Taker:
         except RefusedError as error:
             raise ProblemError(error.http, str(error)) from None
 
-    async def _standing(self, message: int, draft: Draft | None) -> dict[str, Any]:
+    async def _standing(self, message: int, draft: Draft | None) -> Told:
         """What was answered when the message was taken, from its rows; the same request has made the same parts."""
         stands = await self._api.read(partial(outline.standing, message=message, inline=intake.COMPACT))
         legs = draft.legs if draft is not None else ()
         parts = {(leg.recipient.channel.value, leg.recipient.address): draft.parts(leg) for leg in legs if draft}
         deliveries = [
-            {"id": str(number), "to": to, "channel": channel, "segments": parts.get((channel, to), count)}
+            (number, Recipient(Channel(channel), to), parts.get((channel, to), count))
             for number, channel, to, count in stands.deliveries or ()
         ]
-        return {"id": str(message), "units": stands.units, "deliveries": deliveries or link(str(message))}
+        return message, document(message, stands.units, deliveries)
 
 
-def _told(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
-    """What a request's header fields say of it: Authorization, Content-Type, Idempotency-Key, Content-Length."""
-    authorization = media_type = key = length = None
-    for name, value in headers:
-        if name == b"authorization":
-            authorization = value
-        elif name == b"content-type":
-            media_type = value
-        elif name == b"idempotency-key":
-            key = value
-        elif name == b"content-length":
-            length = value
-    return authorization, media_type, key, length
+def document(message: int, units: int, deliveries: Iterable[tuple[int, Recipient, int]]) -> bytes:
+    """The JSON that tells of a message (`models.MessageTaken`), as `json.dumps` writes it.
+
+    `deliveries` are the id, the address and the segments of each; a link stands where there is none. Nothing but an
+    address can have anything in it that JSON must escape.
+    """
+    listed = ", ".join(
+        [
+            f'{{"id": "{number}", "to": {quoted(to.address)}, "channel": "{to.channel}", "segments": {segments}}}'
+            for number, to, segments in deliveries
+        ]
+    )
+    told = f"[{listed}]" if listed else quoted(link(str(message)))
+    return f'{{"id": "{message}", "units": {units}, "deliveries": {told}}}'.encode()
 
 
-def _check(media_type: bytes | None, key: bytes | None, length: bytes | None, most: int) -> None:
+def _check(head: Head, most: int) -> None:
     """`ProblemError` for what the header fields say already."""
-    if media_type is not None and media_type.partition(b";")[0].strip().lower() != _MEDIA_TYPE:
+    media_type, key, length = head.media_type, head.key, head.length
+    if media_type is not None and media_type.partition(b";")[0].strip().lower() != MEDIA_TYPE:
         why = "the body must be JSON: Content-Type: application/json"
         raise ProblemError(415, why, fields={"accept": "application/json"})
     if key is not None and not (0 < len(key) <= _LONGEST_KEY and key.isascii()):

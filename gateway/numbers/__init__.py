@@ -5,6 +5,6 @@ The knowledge of numbering plans is the library phonenumbers'.
 """
 
 from gateway.numbers.number import Fault, Number, describe, known_region, read, sms_number
-from gateway.numbers.reading import CAN_GET_SMS, Kind
+from gateway.numbers.plans import CAN_GET_SMS, Kind
 
 __all__ = ["CAN_GET_SMS", "Fault", "Kind", "Number", "describe", "known_region", "read", "sms_number"]

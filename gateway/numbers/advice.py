@@ -12,7 +12,8 @@ from importlib import resources
 import phonenumbers
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
-from gateway.numbers.reading import Kind, Length, Reading
+from gateway.numbers.plans import Kind
+from gateway.numbers.reading import Length, Reading
 
 # Shown where nothing tells which country is meant.
 _ANY_REGION = "BE"

@@ -9,8 +9,9 @@ from typing import Any
 import phonenumbers
 
 from gateway.failure import RefusedError
-from gateway.numbers import advice, reading
-from gateway.numbers.reading import CAN_GET_SMS, Kind, Reading
+from gateway.numbers import advice, plans, reading
+from gateway.numbers.plans import CAN_GET_SMS, Kind
+from gateway.numbers.reading import Reading
 from gateway.numbers.written import Written, written
 from gateway.value import value
 
@@ -75,13 +76,18 @@ def read(text: str, region: str | None = None) -> Number:
     return _with_plus(was, region) if was.plus else _bare(was, region)
 
 
-#: The same handsets are written to again and again: what was made of so many short texts is remembered (some 10 MB).
+#: The same handsets are written to again and again, by some as people write numbers: what was made of so many short
+#: texts is remembered (some 10 MB).
 _known = lru_cache(maxsize=32_768)(read)
 _SHORT = 32
 
 
 def sms_number(text: str, region: str | None = None) -> str:
     """The E.164 form of a number that can get an SMS; else RefusedError (550 5.1.1) says what is wrong with it."""
+    if text.startswith("+") and text.isascii() and len(text) <= reading.MOST_DIGITS + 1 and text[1:].isdigit():
+        judged = plans.judge(text[1:])
+        if judged is not None and judged[0] in CAN_GET_SMS:
+            return text  # most are written so: there is nothing to mend, and nothing to advise
     number = _known(text, region) if len(text) <= _SHORT else read(text, region)
     if number.e164 is not None and number.kind in CAN_GET_SMS:
         return number.e164
@@ -179,7 +185,7 @@ def _is_one_digit_too_long(was: Written, meant: Reading, region: str | None) -> 
 
 def _no_such_number(was: Written, region: str | None) -> Number:
     """Advice on a number with a country code that no numbering plan has."""
-    code = reading.country_code(was.digits)
+    code = plans.country_code(was.digits)
     if reading.short(was.digits, None) is Kind.EMERGENCY:
         return _short(was, Kind.EMERGENCY, region)
     if not code:

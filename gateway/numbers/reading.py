@@ -5,42 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
 
+from gateway.numbers import plans
+from gateway.numbers.plans import Kind, country_code
 from gateway.value import value
 
 #: ITU-T E.164, clause 6.1: at most 15 digits, country code included.
 MOST_DIGITS = 15
-
-
-class Kind(StrEnum):
-    """What answers at a number."""
-
-    MOBILE = "mobile"
-    FIXED = "fixed"
-    FIXED_OR_MOBILE = "fixed_or_mobile"
-    VOIP = "voip"
-    TOLL_FREE = "toll_free"
-    PREMIUM = "premium"
-    SHARED_COST = "shared_cost"
-    EMERGENCY = "emergency"
-    SHORT = "short"
-    UNKNOWN = "unknown"
-
-
-#: The kinds an SMS can reach. In North America and a few other plans nothing tells a mobile from a fixed line.
-CAN_GET_SMS = frozenset({Kind.MOBILE, Kind.FIXED_OR_MOBILE})
-
-_KINDS = {
-    PhoneNumberType.MOBILE: Kind.MOBILE,
-    PhoneNumberType.FIXED_LINE: Kind.FIXED,
-    PhoneNumberType.FIXED_LINE_OR_MOBILE: Kind.FIXED_OR_MOBILE,
-    PhoneNumberType.VOIP: Kind.VOIP,
-    PhoneNumberType.TOLL_FREE: Kind.TOLL_FREE,
-    PhoneNumberType.PREMIUM_RATE: Kind.PREMIUM,
-    PhoneNumberType.SHARED_COST: Kind.SHARED_COST,
-}
-_COUNTRY_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 # Handsets take these for emergency calls wherever they are (3GPP TS 22.101, clause 10.1).
 _EMERGENCY_EVERYWHERE = frozenset({"112", "911"})
 
@@ -66,8 +38,7 @@ class Reading:
 
 def international(digits: str) -> Reading | None:
     """The number these digits are with a + before them, exactly as they stand, or None if there is no such number."""
-    code = country_code(digits)
-    return _judged(_number(code, digits[len(code) :])) if code else None
+    return _judged(digits)
 
 
 def mended(digits: str) -> Reading | None:
@@ -77,7 +48,7 @@ def mended(digits: str) -> Reading | None:
         return None
     significant = digits[len(code) :]
     if significant.startswith("0"):
-        found = _judged(_number(code, significant.lstrip("0")), zero=True)
+        found = _judged(code + significant.lstrip("0"), zero=True)
         if found is not None:
             return found
     return _parsed("+" + digits, None, changed=True)
@@ -86,14 +57,6 @@ def mended(digits: str) -> Reading | None:
 def national(digits: str, region: str) -> Reading | None:
     """The number that is dialled so in a region, or None if there is no such number."""
     return _parsed(digits, region) if len(digits) <= MOST_DIGITS + 3 else None
-
-
-def country_code(digits: str) -> str:
-    """The country code these digits begin with, or nothing. No code is the beginning of another (ITU-T E.164)."""
-    for length in (1, 2, 3):
-        if digits[:length] in _COUNTRY_CODES:
-            return digits[:length]
-    return ""
 
 
 def country(code: str) -> str | None:
@@ -173,16 +136,13 @@ def _number(code: str, significant: str) -> PhoneNumber | None:
 
 def _parsed(text: str, region: str | None, *, changed: bool = False) -> Reading | None:
     try:
-        return _judged(phonenumbers.parse(text, region), changed=changed)
+        number = phonenumbers.parse(text, region)
     except NumberParseException:
         return None
+    return _judged(f"{number.country_code}{phonenumbers.national_significant_number(number)}", changed=changed)
 
 
-def _judged(number: PhoneNumber | None, *, zero: bool = False, changed: bool = False) -> Reading | None:
-    """The reading of a number, or None if no plan has it; valid numbers are those that have a type."""
-    kind = PhoneNumberType.UNKNOWN if number is None else phonenumbers.number_type(number)
-    if number is None or kind == PhoneNumberType.UNKNOWN:
-        return None
-    region = phonenumbers.region_code_for_number(number)
-    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
-    return Reading(e164, _KINDS.get(kind, Kind.UNKNOWN), region if region != "001" else None, zero, changed)
+def _judged(digits: str, *, zero: bool = False, changed: bool = False) -> Reading | None:
+    """The reading of a number with its country code, or None if no plan has it."""
+    judged = plans.judge(digits) if len(digits) <= MOST_DIGITS else None
+    return Reading(f"+{digits}", *judged, zero, changed) if judged is not None else None

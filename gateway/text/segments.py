@@ -7,7 +7,7 @@ pair or a surrogate pair, and never inside a grapheme cluster (UAX #29) that fit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import regex
@@ -55,7 +55,7 @@ _JOINING = regex.compile(
 _CLUSTER = regex.compile(r"\p{GCB=Regional_Indicator}{2}[\p{GCB=Extend}\p{GCB=ZWJ}\p{GCB=SpacingMark}]*|\X")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Part:
     """One segment: its text, its length in septets or UTF-16 units, and its octets without a header.
 
@@ -117,42 +117,50 @@ def cut(text: str, *, concat: str = "udh8", transliterate: bool = True, flash: b
 
     Raises RefusedError for a text with nothing in it (550 5.6.0) or of more than 255 parts (552 5.3.4).
     """
-    if concat == LETTER:
-        return _whole(text)
-    done = _cut(text, concat=concat, transliterate=transliterate)
-    return replace(done, data_coding=done.data_coding | _CLASS_0) if flash else done
-
-
-def _whole(text: str) -> Cut:
+    sizes = _PART.get(concat)
+    if sizes is None:
+        return _whole(text, concat)
+    septets, saved = alphabet.encode(text), 0
+    if septets is None:  # what is all GSM 7-bit is composed already
+        text, septets, saved = _composed(text, sizes, transliterate=transliterate)
     if not text:
-        raise RefusedError("There is nothing to say: the text is empty.", smtp="550 5.6.0")
+        raise _nothing()
+    message_class = _CLASS_0 if flash else 0
+    if septets is not None:
+        length = len(septets)
+        single = length <= _SINGLE.gsm7
+        parts = (Part(text, length, septets),) if single else _gsm7_parts(text, septets, sizes)
+        return Cut("gsm7", message_class, length, parts, concat, saved)
+    parts = _ucs2_parts(text, sizes)
+    return Cut("ucs2", 0x08 | message_class, sum(part.length for part in parts), parts, concat)
+
+
+def _whole(text: str, concat: str) -> Cut:
+    if concat != LETTER:
+        raise ValueError(f"concat is {concat!r}: it must be one of {', '.join(_PART)}")
+    if not text:
+        raise _nothing()
     return Cut("utf-8", 0x00, len(text), (Part(text, len(text), b""),), LETTER)
 
 
-def _cut(text: str, *, concat: str, transliterate: bool) -> Cut:
-    sizes = _PART.get(concat)
-    if sizes is None:
-        raise ValueError(f"concat is {concat!r}: it must be one of {', '.join(_PART)}")
-    septets, saved = alphabet.encode(text), 0
-    if septets is None:  # what is all GSM 7-bit is composed already
-        if len(text) > MAX_PARTS * sizes.gsm7 * _MOST_COMPOSED:
-            raise _too_long(text, sizes)
-        text = plain.composed(text)
-        septets = alphabet.encode(text)
-        if septets is None and transliterate:
-            plainer = plain.plain(text)
-            septets = alphabet.encode(plainer)
-            saved = len(_ucs2_texts(text, sizes)) - len(_gsm7_bodies(septets, sizes)) if septets is not None else 0
-            if saved < 0:  # an ellipsis is three septets: seventy of them fit one segment only as they are
-                septets, saved = None, 0
-            elif septets is not None:
-                text = plainer
-    if not text:
-        raise RefusedError("There is nothing to say: the text is empty.", smtp="550 5.6.0")
-    if septets is not None:
-        return Cut("gsm7", 0x00, len(septets), _gsm7_parts(text, septets, sizes), concat, saved)
-    parts = _ucs2_parts(text, sizes)
-    return Cut("ucs2", 0x08, sum(part.length for part in parts), parts, concat)
+def _composed(text: str, sizes: _Sizes, *, transliterate: bool) -> tuple[str, bytes | None, int]:
+    """A text composed, and written plainly where that helps; its septets, where it has some; and what was saved."""
+    if len(text) > MAX_PARTS * sizes.gsm7 * _MOST_COMPOSED:
+        raise _too_long(text, sizes)
+    text = plain.composed(text)
+    septets = alphabet.encode(text)
+    if septets is not None or not transliterate:
+        return text, septets, 0
+    plainer = plain.plain(text)
+    septets = alphabet.encode(plainer)
+    saved = len(_ucs2_texts(text, sizes)) - len(_gsm7_bodies(septets, sizes)) if septets is not None else 0
+    if septets is None or saved < 0:  # an ellipsis is three septets: seventy of them fit one segment only as they are
+        return text, None, 0
+    return plainer, septets, saved
+
+
+def _nothing() -> RefusedError:
+    return RefusedError("There is nothing to say: the text is empty.", smtp="550 5.6.0")
 
 
 def describe(cut: Cut, reference: int = 0) -> dict[str, Any]:
@@ -171,8 +179,6 @@ def describe(cut: Cut, reference: int = 0) -> dict[str, Any]:
 
 
 def _gsm7_parts(text: str, septets: bytes, sizes: _Sizes) -> tuple[Part, ...]:
-    if len(septets) <= _SINGLE.gsm7:
-        return (Part(text, len(septets), septets),)
     bodies = _gsm7_bodies(septets, sizes)
     if len(bodies) > MAX_PARTS:
         raise _too_long(text, sizes)

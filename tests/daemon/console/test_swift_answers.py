@@ -256,7 +256,7 @@ async def a_defect(console: Console, caplog: pytest.LogCaptureFixture) -> Answer
     return answer
 
 
-@pytest.mark.parametrize("where", ["sending.plain", "sending.check", "taking.MessageWanted.model_validate_json"])
+@pytest.mark.parametrize("where", ["sending.plain", "sending.check", "taking._read"])
 async def test_a_defect_before_the_store_is_asked(
     console: Console,
     short: list[bool],
