@@ -26,12 +26,11 @@ from gateway.store import hot
 from gateway.store.errors import StoreError as StoreError
 from gateway.store.errors import StoreLostError as StoreLostError
 from gateway.store.errors import WaitsError, forget_values
+from gateway.store.writer import Writer
 
 #: How long a statement waits for another's lock, and a work for a connection, in seconds.
 BUSY = 5.0
 
-#: In a connection's info: its next transaction is not to wait for other writers.
-HURRY = "hurry"
 #: Pauses while another writes, in seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.02
 
@@ -119,6 +118,7 @@ def _postgresql(url: URL, connections: int) -> Engine:
 def _sqlite(url: URL) -> Engine:
     assert url.database is not None
     file = Path(url.database).absolute()
+    name = os.fspath(file)
 
     def connect() -> sqlite3.Connection:
         # mode=rw: only `create_file` makes a store. One that is made by the way would be empty, and would look like one
@@ -138,7 +138,7 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(dbapi: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-        record.info["file"] = _identity(file)
+        record.info["name"], record.info["file"] = name, _identity(name)
         cursor = dbapi.cursor()
         _write_ahead(cursor)
         for pragma in _PRAGMAS:
@@ -147,20 +147,19 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        _require_same_file(connection, file)
+        if type(connection) is Writer and connection.begun is not None:
+            return  # within a set, which has begun
+        _require_same_file(connection.info)
         if connection.get_execution_options().get("tocsin_reads", False):
             # A reader takes no lock: its snapshot is the WAL's.
             hot.execute(connection, "PRAGMA query_only=ON")
             hot.execute(connection, "BEGIN")
         else:
-            _begin_to_write(connection)
+            _begin_to_write(connection, connection.connection.dbapi_connection)
 
     @event.listens_for(engine, "commit")
     def still_there(connection: Connection) -> None:
-        _require_same_file(connection, file)
-        dbapi: Any = connection.connection.dbapi_connection
-        if not dbapi.in_transaction:
-            raise StoreError("the database dropped the transaction before it was committed; nothing of it was kept")
+        _require_transaction(connection.info, connection.connection.dbapi_connection)
 
     return engine
 
@@ -188,55 +187,105 @@ def create_file(engine: Engine) -> None:
         raise StoreError(f"the store's file {engine.url.database} cannot be made: {error.strerror}") from None
 
 
-def _identity(file: Path) -> tuple[int, int] | None:
+def _identity(name: str) -> tuple[int, int] | None:
     try:
-        status = file.stat()
+        status = os.stat(name)
     except OSError:
         return None
     return status.st_dev, status.st_ino
 
 
-def _begin_to_write(connection: Connection) -> None:
+def _begin_to_write(connection: Connection, driver: Any, *, hurry: bool = False) -> None:
     """Take SQLite's lock of writers, which whoever writes now holds for at most `BUSY` seconds, let us hope.
 
-    `WaitsError` at once where `hurry` is in the connection's info. SQLite's own way of waiting is not to be had for one
+    Who is in a hurry does not wait: `WaitsError` at once. SQLite's own way of waiting is not to be had for one
     statement.
     """
-    driver: Any = connection.connection.dbapi_connection
-    give_up, pause = time.monotonic() + BUSY, _FIRST_PAUSE
+    give_up = 0.0
+    pause = _FIRST_PAUSE
     while True:
         try:
             driver.execute("BEGIN IMMEDIATE")
             return
         except sqlite3.OperationalError as error:
             busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if busy and HURRY in connection.info:
+            if busy and hurry:
                 raise WaitsError("somebody else writes") from None
+            give_up = give_up or time.monotonic() + BUSY
             if not busy or time.monotonic() > give_up:
                 raise hot.failed(connection, "BEGIN IMMEDIATE", error) from error
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _require_same_file(connection: Connection, file: Path) -> None:
-    if connection.info["file"] != _identity(file):
-        raise StoreError(f"the store's file {file} was moved away or replaced while it was open")
+def _require_same_file(info: Mapping[str, Any]) -> None:
+    if info["file"] != _identity(info["name"]):
+        raise StoreError(f"the store's file {info['name']} was moved away or replaced while it was open")
+
+
+def _require_transaction(info: Mapping[str, Any], driver: Any) -> None:
+    """What must be so just before COMMIT, for it to keep everything, where it is found again."""
+    _require_same_file(info)
+    if not driver.in_transaction:
+        raise StoreError("the database dropped the transaction before it was committed; nothing of it was kept")
+
+
+def _require_no_failure(info: Mapping[str, Any]) -> None:
+    if "failed" in info:
+        raise StoreError(f"a statement of this transaction failed before: {info['failed']}")
+
+
+# Sets of the one writer -----------------------------------------------------------------------------------------------
+
+
+def begin_set(connection: Writer, *, hurry: bool = False) -> None:
+    """Begin a set's transaction; `WaitsError`, and nothing begun, where another writes and there is a hurry.
+
+    That the file is still in its place is looked at just before it is committed.
+    """
+    pooled = connection.connection
+    driver = pooled.dbapi_connection
+    _begin_to_write(connection, driver, hurry=hurry)
+    connection.begun = driver
+    connection.driver = None if "watch" in pooled.info else driver
+
+
+def commit_set(connection: Writer) -> None:
+    """Commit it; `StoreError`, as from every transaction, where not all of it would be kept."""
+    driver, info = connection.begun, connection.connection.info
+    if connection.get_transaction() is not None:  # plain statements were among it
+        connection.commit()
+    else:
+        _require_transaction(info, driver)
+        _require_no_failure(info)
+        try:
+            driver.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise hot.failed(connection, "COMMIT", error) from error
+    connection.begun = connection.driver = None
+
+
+def roll_back_set(connection: Writer) -> None:
+    """Undo what a set has written, whatever it has come to."""
+    driver, connection.begun, connection.driver = connection.begun, None, None
+    connection.rollback()
+    if driver is not None and driver.in_transaction:
+        driver.execute("ROLLBACK")
+    connection.info.pop("failed", None)
 
 
 def _refuse_after_failure(engine: Engine) -> None:
     """Make a failed statement end its transaction for good, whoever swallows the error."""
 
     def refuse(connection: Connection, *_: Any) -> None:
-        failed = connection.info.get("failed")
-        if failed is not None:
-            raise StoreError(f"a statement of this transaction failed before: {failed}")
+        _require_no_failure(connection.info)
 
     @event.listens_for(engine, "handle_error")
     def remember(context: ExceptionContext) -> None:
         forget_values(context.original_exception, context.sqlalchemy_exception)
         connection = context.connection
         if connection is not None and not connection.closed and not connection.invalidated:
-            connection.info["failed"] = type(context.original_exception).__name__
+            hot.end(connection, context.original_exception)
 
     @event.listens_for(engine, "rollback")
     def forget(connection: Connection) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.store.errors import StoreError, forget_values
 from gateway.store.schema.base import Instant, from_stamp, stamp
+from gateway.store.writer import Writer
 
 Row = Any
 
@@ -49,11 +50,12 @@ class Statement:
             construct if isinstance(construct, Mapping) else dict.fromkeys(_DIALECTS, construct)
         )
         self._columns = columns
-        self._compiled: dict[tuple[str, int], _Compiled] = {}
+        self._plain: dict[str, _Compiled] = {}  # by the database's name
+        self._sized: dict[tuple[str, int], _Compiled] = {}
 
     def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
         """The rows it finds; a list that is long is asked for in pieces, in the order of the list."""
-        compiled = self._for(connection, 0)
+        compiled = self._plain.get(connection.dialect.name) or self._compile(connection)
         if compiled.expanding is None:
             return _run(connection, compiled, compiled.bind(values))
         wanted: Sequence[Any] = values[compiled.expanding]
@@ -70,18 +72,27 @@ class Statement:
 
     def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each of these rows."""
-        compiled = self._for(connection, 0)
-        if len(rows) == 1:
-            _run(connection, compiled, compiled.bind(rows[0]))
-        elif rows:
+        if rows:
+            compiled = self._plain.get(connection.dialect.name) or self._compile(connection)
             bind = compiled.bind
             _run_many(connection, compiled, [bind(row) for row in rows])
 
+    def put(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Run it for each of these rows, whose values stand in the order of `columns`, instants as `stamp` has them."""
+        if rows:
+            compiled = self._plain.get(connection.dialect.name) or self._compile(connection)
+            _run_many(connection, compiled, rows)
+
+    def _compile(self, connection: Connection) -> _Compiled:
+        name = connection.dialect.name
+        compiled = self._plain[name] = _Compiled(self._constructs[name], name, 0, self._columns)
+        return compiled
+
     def _for(self, connection: Connection, size: int) -> _Compiled:
         key = (connection.dialect.name, size)
-        compiled = self._compiled.get(key)
+        compiled = self._sized.get(key)
         if compiled is None:
-            compiled = self._compiled[key] = _Compiled(self._constructs[key[0]], key[0], size, self._columns)
+            compiled = self._sized[key] = _Compiled(self._constructs[key[0]], key[0], size, self._columns)
         return compiled
 
 
@@ -201,7 +212,9 @@ def _ready(connection: Connection, text: str, values: Sequence[Any]) -> Any:
 
 
 def _run(connection: Connection, compiled: _Compiled, values: Sequence[Any]) -> list[Row]:
-    driver = _ready(connection, compiled.text, values)
+    driver = connection.driver if type(connection) is Writer else None
+    if driver is None:
+        driver = _ready(connection, compiled.text, values)
     try:
         return compiled.read(driver.execute(compiled.text, values))
     except connection.dialect.loaded_dbapi.Error as error:
@@ -209,9 +222,14 @@ def _run(connection: Connection, compiled: _Compiled, values: Sequence[Any]) -> 
 
 
 def _run_many(connection: Connection, compiled: _Compiled, rows: Sequence[Sequence[Any]]) -> None:
-    driver = _ready(connection, compiled.text, rows[0])
+    driver = connection.driver if type(connection) is Writer else None
+    if driver is None:
+        driver = _ready(connection, compiled.text, rows[0])
     try:
-        driver.cursor().executemany(compiled.text, rows)
+        if len(rows) == 1:
+            driver.execute(compiled.text, rows[0])
+        else:
+            driver.cursor().executemany(compiled.text, rows)
     except connection.dialect.loaded_dbapi.Error as error:
         raise failed(connection, compiled.text, error) from error
 
@@ -229,5 +247,12 @@ def failed(connection: Connection, text: str, error: Exception) -> BaseException
         connection.invalidate(error)
         connection.engine.dispose()  # the others of the pool have most likely died with it
     else:
-        connection.info["failed"] = type(error).__name__
+        end(connection, error)
     return wrapped
+
+
+def end(connection: Connection, error: BaseException) -> None:
+    """Let nothing more be done in this transaction, in which a statement failed."""
+    connection.info["failed"] = type(error).__name__
+    if type(connection) is Writer:
+        connection.driver = None
