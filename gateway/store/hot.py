@@ -44,12 +44,19 @@ class Statement:
     It belongs to a module, is compiled when it is first run, and depends on nothing but the schema of this version.
     """
 
-    def __init__(self, construct: Executable | Mapping[str, Executable], columns: Sequence[str] | None = None) -> None:
-        """`columns` are those that an INSERT gives."""
+    def __init__(
+        self,
+        construct: Executable | Mapping[str, Executable],
+        columns: Sequence[str] | None = None,
+        *,
+        order: Sequence[str] = (),
+    ) -> None:
+        """`columns` are those that an INSERT gives; `order` is that of the values of a row for `put`."""
         self._constructs: Mapping[str, Executable] = (
             construct if isinstance(construct, Mapping) else dict.fromkeys(_DIALECTS, construct)
         )
         self._columns = columns
+        self._order = list(order)
         self._plain: dict[str, _Compiled] = {}  # by the database's name
         self._sized: dict[tuple[str, int], _Compiled] = {}
 
@@ -78,7 +85,7 @@ class Statement:
             _run_many(connection, compiled, [bind(row) for row in rows])
 
     def put(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
-        """Run it for each of these rows, whose values stand in the order of `columns`, instants as `stamp` has them."""
+        """Run it for each of these rows: values in the statement's `order`, as the database keeps them (`stamp`)."""
         if rows:
             compiled = self._plain.get(connection.dialect.name) or self._compile(connection)
             _run_many(connection, compiled, rows)
@@ -86,6 +93,8 @@ class Statement:
     def _compile(self, connection: Connection) -> _Compiled:
         name = connection.dialect.name
         compiled = self._plain[name] = _Compiled(self._constructs[name], name, 0, self._columns)
+        if self._order and self._order != compiled.names:
+            raise AssertionError(f"values are put as {self._order}, {name} wants {compiled.names}")
         return compiled
 
     def _for(self, connection: Connection, size: int) -> _Compiled:
@@ -97,9 +106,9 @@ class Statement:
 
 
 def insert_into(table: Table, *without: str) -> Statement:
-    """The INSERT of whole rows into a table, but for some columns, which the database fills."""
+    """The INSERT of whole rows into a table, but for some columns, which the database fills; in the table's order."""
     columns = [column.name for column in table.c if column.name not in without]
-    return Statement(insert(table).inline(), columns)
+    return Statement(insert(table).inline(), columns, order=columns)
 
 
 class _Compiled:
@@ -117,7 +126,7 @@ class _Compiled:
             filled = construct.params({lists[0]: [tuple(width) if width else None] * size, **others})
             sized = filled.compile(dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True})
         self.text = str(sized)
-        names: list[str] = list(sized.positiontup)
+        self.names = names = list(sized.positiontup)
         known = [name for name in names if name in plain.binds]
         self._before = next((n for n, name in enumerate(names) if name not in plain.binds), 0)
         wanted = [name for name in known if plain.binds[name].required]
