@@ -33,9 +33,10 @@ def folded_forms(written: str) -> tuple[str, ...]:
     """What the other side may have written for this id, likeliest first: the same, hex for decimal, decimal for hex."""
     same = fold(written)
     forms = [same]
-    if _DECIMAL.fullmatch(same):
+    decimal = _DECIMAL.fullmatch(same)
+    if decimal:
         forms.append(f"{int(same):x}")
-    if _HEX.fullmatch(same):
+    if (decimal and len(same) <= 32) or _HEX.fullmatch(same):
         forms.append(str(int(same, 16)))
     return tuple(dict.fromkeys(forms))
 

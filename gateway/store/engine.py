@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,9 @@ _PRAGMAS = (
     "temp_store=MEMORY",
     "wal_autocheckpoint=2000",
 )
+#: For what is no number and no text the driver looks for ways to adapt it, which it has none of, by raising exceptions:
+#: it costs more than the rest of a value's way. So it is told that these are to go as they are.
+_AS_THEY_ARE: Mapping[type, Callable[[Any], Any]] = {bool: int, bytes: bytes, type(None): {None: None}.get}
 #: What every PostgreSQL session is set to, whatever the server's configuration says. A daemon that was frozen within a
 #: transaction holds its locks for fifteen seconds, and no longer.
 _SETTINGS = "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000"
@@ -134,6 +137,8 @@ def _sqlite(url: URL) -> Engine:
             cached_statements=512,
         )
 
+    for kind, adapt in _AS_THEY_ARE.items():
+        sqlite3.register_adapter(kind, adapt)
     engine = create_engine(url, poolclass=NullPool, creator=connect, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
@@ -195,7 +200,7 @@ def _identity(name: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _begin_to_write(connection: Connection, driver: Any, *, hurry: bool = False) -> None:
+def _begin_to_write(connection: Connection, cursor: Any, *, hurry: bool = False) -> None:
     """Take SQLite's lock of writers, which whoever writes now holds for at most `BUSY` seconds, let us hope.
 
     Who is in a hurry does not wait: `WaitsError` at once. SQLite's own way of waiting is not to be had for one
@@ -205,7 +210,7 @@ def _begin_to_write(connection: Connection, driver: Any, *, hurry: bool = False)
     pause = _FIRST_PAUSE
     while True:
         try:
-            driver.execute("BEGIN IMMEDIATE")
+            cursor.execute("BEGIN IMMEDIATE")
             return
         except sqlite3.OperationalError as error:
             busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
@@ -244,10 +249,11 @@ def begin_set(connection: Writer, *, hurry: bool = False) -> None:
     That the file is still in its place is looked at just before it is committed.
     """
     pooled = connection.connection
-    driver = pooled.dbapi_connection
-    _begin_to_write(connection, driver, hurry=hurry)
+    driver: Any = pooled.dbapi_connection
+    cursor = driver.cursor()  # one for all: every statement's rows are read before the next
+    _begin_to_write(connection, cursor, hurry=hurry)
     connection.begun = driver
-    connection.driver = None if "watch" in pooled.info else driver
+    connection.cursor = None if "watch" in pooled.info else cursor
 
 
 def commit_set(connection: Writer) -> None:
@@ -262,12 +268,12 @@ def commit_set(connection: Writer) -> None:
             driver.execute("COMMIT")
         except sqlite3.Error as error:
             raise hot.failed(connection, "COMMIT", error) from error
-    connection.begun = connection.driver = None
+    connection.begun = connection.cursor = None
 
 
 def roll_back_set(connection: Writer) -> None:
     """Undo what a set has written, whatever it has come to."""
-    driver, connection.begun, connection.driver = connection.begun, None, None
+    driver, connection.begun, connection.cursor = connection.begun, None, None
     connection.rollback()
     if driver is not None and driver.in_transaction:
         driver.execute("ROLLBACK")

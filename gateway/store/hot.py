@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -69,7 +70,7 @@ class Statement:
         rows: list[Row] = []
         for start in range(0, len(wanted), MOST_IN):
             some = wanted[start : start + MOST_IN]
-            sized = self._for(connection, 1 << (len(some) - 1).bit_length())
+            sized = self._for(connection, _room(len(some)))
             rows += _run(connection, sized, sized.bind_list(values, some))
         return rows
 
@@ -103,6 +104,13 @@ class Statement:
         if compiled is None:
             compiled = self._sized[key] = _Compiled(self._constructs[key[0]], key[0], size, self._columns)
         return compiled
+
+
+def _room(n: int) -> int:
+    """The length of the list that so many values are asked for in: there are but a few, each of them compiled."""
+    if n <= 8:
+        return 1 << (n - 1).bit_length()
+    return -(-n // 8) * 8 if n <= 64 else -(-n // 32) * 32
 
 
 def insert_into(table: Table, *without: str) -> Statement:
@@ -177,22 +185,26 @@ def _reader(construct: Any, dialect: str) -> Callable[[Any], list[Row]]:
     if not columns:
         return lambda cursor: []
     kind = namedtuple("Found", [column.key for column in columns])  # type: ignore[misc]
-    make: Callable[[Iterable[Any]], Row] = kind._make
+    make: Callable[[Iterable[Any]], Row] = partial(tuple.__new__, kind)
     instants = [n for n, column in enumerate(columns) if isinstance(column.type, Instant)]
     flags = [n for n, column in enumerate(columns) if isinstance(column.type, Boolean)] if dialect == "sqlite" else []
     if not instants and not flags:
         return lambda cursor: [make(values) for values in cursor.fetchall()]
 
-    def convert(values: Sequence[Any]) -> Row:
-        some = list(values)
-        for n in instants:
-            if some[n] is not None:
-                some[n] = from_stamp(some[n])
-        for n in flags:
-            some[n] = bool(some[n])
-        return make(some)
+    def convert(cursor: Any) -> list[Row]:
+        rows = []
+        for values in cursor.fetchall():
+            some = list(values)
+            for n in instants:
+                kept = some[n]
+                if kept is not None:
+                    some[n] = from_stamp(kept)
+            for n in flags:
+                some[n] = bool(some[n])
+            rows.append(make(some))
+        return rows
 
-    return lambda cursor: [convert(values) for values in cursor.fetchall()]
+    return convert
 
 
 # The driver -----------------------------------------------------------------------------------------------------------
@@ -221,24 +233,25 @@ def _ready(connection: Connection, text: str, values: Sequence[Any]) -> Any:
 
 
 def _run(connection: Connection, compiled: _Compiled, values: Sequence[Any]) -> list[Row]:
-    driver = connection.driver if type(connection) is Writer else None
-    if driver is None:
-        driver = _ready(connection, compiled.text, values)
+    cursor = connection.cursor if type(connection) is Writer else None
+    if cursor is None:
+        cursor = _ready(connection, compiled.text, values).cursor()
     try:
-        return compiled.read(driver.execute(compiled.text, values))
+        cursor.execute(compiled.text, values)
+        return compiled.read(cursor)
     except connection.dialect.loaded_dbapi.Error as error:
         raise failed(connection, compiled.text, error) from error
 
 
 def _run_many(connection: Connection, compiled: _Compiled, rows: Sequence[Sequence[Any]]) -> None:
-    driver = connection.driver if type(connection) is Writer else None
-    if driver is None:
-        driver = _ready(connection, compiled.text, rows[0])
+    cursor = connection.cursor if type(connection) is Writer else None
+    if cursor is None:
+        cursor = _ready(connection, compiled.text, rows[0]).cursor()
     try:
         if len(rows) == 1:
-            driver.execute(compiled.text, rows[0])
+            cursor.execute(compiled.text, rows[0])
         else:
-            driver.cursor().executemany(compiled.text, rows)
+            cursor.executemany(compiled.text, rows)
     except connection.dialect.loaded_dbapi.Error as error:
         raise failed(connection, compiled.text, error) from error
 
@@ -264,4 +277,4 @@ def end(connection: Connection, error: BaseException) -> None:
     """Let nothing more be done in this transaction, in which a statement failed."""
     connection.info["failed"] = type(error).__name__
     if type(connection) is Writer:
-        connection.driver = None
+        connection.cursor = None

@@ -17,7 +17,7 @@ class Writer(Connection):
 
     #: The driver's connection, while a set has begun on it.
     begun: Any = None
-    #: The same, for as long as hot statements may go straight to it: nothing has failed, and nobody watches.
-    driver: Any = None
+    #: Its cursor, for as long as hot statements may go straight to it: nothing has failed, and nobody watches.
+    cursor: Any = None
     #: What is known in this set (`gateway.store.memory`); None outside of one.
     facts: dict[str, dict[Any, Any]] | None = None
