@@ -311,10 +311,14 @@ def save(connection: Connection, purses: Iterable[Purse]) -> None:
     for purse in purses:
         if purse.entries or any(period.new for period in purse.periods.values()):
             _gather(purse, opened, periods, pots, lines)
-    _ADD_PERIOD.put(connection, opened)
-    _SAVE_PERIOD.put(connection, periods)
-    _SAVE_PROVISION.put(connection, pots)
-    _ADD_ENTRIES.put(connection, lines)
+    if opened:
+        _ADD_PERIOD.put(connection, opened)
+    if periods:
+        _SAVE_PERIOD.put(connection, periods)
+    if pots:
+        _SAVE_PROVISION.put(connection, pots)
+    if lines:
+        _ADD_ENTRIES.put(connection, lines)
 
 
 def _gather(

@@ -7,7 +7,6 @@ Who comes again with the same key gets the message that stands; recipients that 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -156,7 +155,7 @@ def submit_many(
     wanted = _Wanted.by(drafts)
     purses = credit.load(connection, wanted.accounts, wanted.now)
     standing = _load_standing(connection, wanted.keys) if wanted.keys else {}
-    spent = _load_spent(connection, wanted.once) if wanted.once else set()
+    spent = _load_spent(connection, wanted.once) if wanted.once else None
     holds = current_holds(connection, purses)
     turns = Turns(connection, wanted.turns)
     references = References(connection, wanted.long)
@@ -299,8 +298,9 @@ def _submit(
     filler: Filler,
     purse: credit.Purse,
     standing: dict[tuple[int, bytes], _Standing],
-    spent: set[tuple[int, bytes]],
+    spent: set[tuple[int, bytes]] | None,
 ) -> Taken:
+    """Take in the filler's draft; `spent` are the keys of recipients that were used, None where no draft has any."""
     request = filler.draft.request
     known = standing.get((request.account, request.key)) if request.key is not None else None
     legs: Sequence[Leg] = filler.draft.legs
@@ -312,9 +312,11 @@ def _submit(
         legs = [leg for leg in legs if (leg.recipient.channel, leg.recipient.address) not in known.identities]
         if not legs:
             return Taken(known.id, seen=True, units=0)
-    once = {(request.account, key) for leg in legs for key in leg.recipient.once}
-    if not once.isdisjoint(spent):
-        raise UsedBeforeError("this mail came before, with other words: a copy of it is not sent", smtp="550 5.7.1")
+    once: list[tuple[int, bytes]] = []
+    if spent is not None:
+        once = sorted({(request.account, key) for leg in legs for key in leg.recipient.once})
+        if not spent.isdisjoint(once):
+            raise UsedBeforeError("this mail came before, with other words: a copy of it is not sent", smtp="550 5.7.1")
     message = known.id if known is not None else next(filler.ids)
     units = filler.draft.units(legs)
     now = filler.draft.created
@@ -325,9 +327,10 @@ def _submit(
         message=message,
         reason=f"{len(legs)} recipients" if len(legs) > 1 else "",
     )
-    for account, key in sorted(once):
-        spent.add((account, key))
-        filler.add_key(message, key, None)
+    if spent is not None:
+        for account, key in once:
+            spent.add((account, key))
+            filler.add_key(message, key, None)
     if known is None:
         filler.add_message(message, len(legs))
         if request.left_out:
@@ -435,7 +438,7 @@ class Filler:
         allotment = reserved.allotment
         period = stamp(reserved.period) if reserved.period is not None else None
         added = []
-        held_back: Counter[str] = Counter()
+        held_back: dict[str, int] = {}
         for leg in legs:
             delivery = next(self.ids)
             recipient = leg.recipient
@@ -445,7 +448,7 @@ class Filler:
             if self.holds is not NOTHING:
                 held = self.holds.why(leg.route, self.draft.request.account, message)
                 if held is not None:
-                    held_back[held] += parts
+                    held_back[held] = held_back.get(held, 0) + parts
             allotment -= self._add_segments(message, delivery, leg, allotment, period, held=held is not None)
             added.append((delivery, recipient, parts))
         for why, count in held_back.items():

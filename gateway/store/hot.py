@@ -81,15 +81,24 @@ class Statement:
     def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each of these rows."""
         if rows:
-            compiled = self._plain.get(connection.dialect.name) or self._compile(connection)
-            bind = compiled.bind
-            _run_many(connection, compiled, [bind(row) for row in rows])
+            bind = (self._plain.get(connection.dialect.name) or self._compile(connection)).bind
+            self.put(connection, [bind(row) for row in rows])
 
     def put(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Run it for each of these rows: values in the statement's `order`, as the database keeps them (`stamp`)."""
-        if rows:
-            compiled = self._plain.get(connection.dialect.name) or self._compile(connection)
-            _run_many(connection, compiled, rows)
+        if not rows:
+            return
+        compiled = self._plain.get(connection.dialect.name) or self._compile(connection)
+        cursor = connection.cursor if type(connection) is Writer else None
+        if cursor is None:
+            cursor = _ready(connection, compiled.text, rows[0]).cursor()
+        try:
+            if len(rows) == 1:
+                cursor.execute(compiled.text, rows[0])
+            else:
+                cursor.executemany(compiled.text, rows)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise failed(connection, compiled.text, error) from error
 
     def _compile(self, connection: Connection) -> _Compiled:
         name = connection.dialect.name
@@ -211,10 +220,10 @@ def _reader(construct: Any, dialect: str) -> Callable[[Any], list[Row]]:
 
 
 def execute(connection: Connection, text: str) -> Any:
-    """Run a statement without parameters, inside or outside of a transaction; the driver's cursor."""
-    driver: Any = connection.connection.dbapi_connection
+    """Run a statement without parameters, inside of a transaction or not; the driver's cursor, to be read at once."""
+    cursor: Any = connection.cursor if type(connection) is Writer else None
     try:
-        return driver.execute(text)
+        return (cursor or connection.connection.dbapi_connection).execute(text)  # type: ignore[union-attr]
     except connection.dialect.loaded_dbapi.Error as error:
         raise failed(connection, text, error) from error
 
@@ -239,19 +248,6 @@ def _run(connection: Connection, compiled: _Compiled, values: Sequence[Any]) -> 
     try:
         cursor.execute(compiled.text, values)
         return compiled.read(cursor)
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise failed(connection, compiled.text, error) from error
-
-
-def _run_many(connection: Connection, compiled: _Compiled, rows: Sequence[Sequence[Any]]) -> None:
-    cursor = connection.cursor if type(connection) is Writer else None
-    if cursor is None:
-        cursor = _ready(connection, compiled.text, rows[0]).cursor()
-    try:
-        if len(rows) == 1:
-            cursor.execute(compiled.text, rows[0])
-        else:
-            cursor.executemany(compiled.text, rows)
     except connection.dialect.loaded_dbapi.Error as error:
         raise failed(connection, compiled.text, error) from error
 
