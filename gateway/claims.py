@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal_column, select, update
@@ -18,6 +17,7 @@ from gateway import letters, turns
 from gateway.message import Claimed
 from gateway.routing import Route
 from gateway.store import hot, memory, schema
+from gateway.store.schema.base import stamp
 from gateway.value import value
 
 _segment = schema.segment
@@ -54,19 +54,48 @@ class Grant:
     claim: Claim
     left: int
     taken: list[Claimed] = field(default_factory=list)
+    #: When it is claimed, as a stamp.
+    at: int = field(init=False)
 
-    def takes(self, parts: int, expires: datetime) -> bool:
-        """Whether all parts of a message may leave at once. If not, nothing after it may: it would leave before it."""
-        if parts > self.left or expires <= self.claim.now:
+    def __post_init__(self) -> None:
+        self.at = stamp(self.claim.now)
+
+    def takes(self, parts: int, expires: int) -> bool:
+        """Whether all parts of a message, which are good until this stamp, may leave at once.
+
+        If not, nothing after it may: it would leave before it.
+        """
+        if parts > self.left or expires <= self.at:
             self.left = 0
             return False
         self.left -= parts
         return True
 
-    def take(self, row: dict[str, Any]) -> None:
-        """Claim a segment that is about to be stored."""
-        row["node"], row["submitted"] = self.claim.node, self.claim.now
-        self.taken.append(_claimed(SimpleNamespace(**row), self.claim.now))
+    def take(self, row: tuple[Any, ...]) -> None:
+        """Claim a segment that is about to be stored as this row, in the order of its table's columns."""
+        (number, _, message, account, n, of, _, to, route, _, _, _, expires, attempts, payload, *how) = row
+        data_coding, udhi, concat, reference, _, _, _, urgent, resent, _, _ = how
+        seconds = (expires - self.at) / 1_000_000
+        self.taken.append(
+            Claimed(
+                number,
+                message,
+                account,
+                n,
+                of,
+                to,
+                route,
+                payload,
+                data_coding,
+                udhi,
+                attempts,
+                resent,
+                urgent,
+                seconds,
+                concat,
+                reference or 0,
+            )
+        )
 
 
 _NEXT = (
@@ -119,7 +148,9 @@ def grants(connection: Connection, claims: Sequence[Claim]) -> dict[str, Grant]:
     empty = memory.of(connection, "empty")
     found: dict[str, Grant] = {}
     for claim in claims:
-        if claim.post is not None or claim.limit < 1 or sum(one.route == claim.route for one in claims) > 1:
+        if claim.post is not None or claim.limit < 1:
+            continue
+        if len(claims) > 1 and sum(one.route == claim.route for one in claims) > 1:
             continue
         if claim.route not in empty and not _ANY_READY.all(connection, {"on_route": claim.route}):
             empty[claim.route] = True
@@ -147,7 +178,8 @@ def claim_many(connection: Connection, claims: Sequence[Claim]) -> list[list[Cla
         if rows:
             reached[claim.route] = max(reached.get(claim.route, 0), rows[-1].rank)
         answers.append(letters.fill(connection, [_claimed(row, claim.now) for row in rows], claim.post))
-    turns.advance(connection, reached)
+    if reached:
+        turns.advance(connection, reached)
     return answers
 
 

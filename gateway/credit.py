@@ -24,6 +24,7 @@ from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 
 from gateway.failure import RefusedError
 from gateway.store import hot, memory, schema
+from gateway.store.schema.base import stamp
 from gateway.value import value
 
 #: The most units one grant or purchase may bring; far below what a row can hold.
@@ -119,7 +120,7 @@ class Purse:
 
     def roll(self, now: datetime) -> None:
         """Close every period that has ended by `now` and open the next, as often as months went by."""
-        while (last := self.current) is not None and last.ends <= now:
+        while self.periods and (last := self.periods[max(self.periods)]).ends <= now:
             if last.left:
                 self._note(last.ends, "lapse", "allotment", -last.left, None, "the period ended")
                 last.lapsed += last.left
@@ -142,13 +143,14 @@ class Purse:
     def reserve(self, units: int, *, now: datetime, due: datetime, message: int, reason: str) -> Reserved:
         """Take units aside, allotment first; `NotEnoughError`, and nothing taken, where they are not there."""
         period = self.current
-        in_time = period is not None and due < period.ends
-        if units > self.left(due):
+        bought = self.bought - self.used - self.reserved
+        allotted = period.left if period is not None and due < period.ends else 0
+        if units > allotted + bought:
             why = ""
-            if period is not None and not in_time and period.left:
+            if period is not None and due >= period.ends and period.left:
                 why = f"it is due after this period's end, so the {period.left} units of its allotment do not count"
-            raise NotEnoughError(units, self.left(due), why)
-        from_period = min(units, period.left) if period is not None and in_time else 0
+            raise NotEnoughError(units, allotted + bought, why)
+        from_period = min(units, allotted)
         if period is not None and from_period:
             period.reserved += from_period
             self._note(now, "reserve", "allotment", -from_period, message, reason)
@@ -236,12 +238,14 @@ _PERIODS = hot.Statement(
 _SAVE_PROVISION = hot.Statement(
     update(_provision)
     .where(_provision.c.account_id == bindparam("account"))
-    .values(bought=bindparam("b"), used=bindparam("u"), reserved=bindparam("r"), current=bindparam("c"))
+    .values(bought=bindparam("b"), used=bindparam("u"), reserved=bindparam("r"), current=bindparam("c")),
+    order=("b", "u", "r", "c", "account"),
 )
 _SAVE_PERIOD = hot.Statement(
     update(_period)
     .where(_period.c.account_id == bindparam("account"), _period.c.starts == bindparam("since"))
-    .values(used=bindparam("u"), reserved=bindparam("r"), lapsed=bindparam("l"))
+    .values(used=bindparam("u"), reserved=bindparam("r"), lapsed=bindparam("l")),
+    order=("u", "r", "l", "account", "since"),
 )
 _ADD_PERIOD, _ADD_ENTRIES = hot.insert_into(_period), hot.insert_into(schema.ledger, "id")
 
@@ -269,12 +273,18 @@ def load(
     An account that is gone is not in the answer. Without `lock` the answer is for looking only.
     """
     kept: dict[int, Purse] = memory.of(connection, "purse") if lock else {}
-    wanted = set(accounts)
-    purses = {account: kept[account] for account in wanted if account in kept}
-    keys = {key for key in periods if key[0] not in purses or key[1] not in purses[key[0]].periods}
-    unread = sorted(wanted - purses.keys())
+    purses: dict[int, Purse] = {}
+    unread: list[int] = []
+    for account in accounts if isinstance(accounts, set) else set(accounts):
+        if account in kept:
+            purses[account] = kept[account]
+        else:
+            unread.append(account)
+    keys = (
+        {key for key in periods if key[0] not in purses or key[1] not in purses[key[0]].periods} if periods else set()
+    )
     if unread:
-        for row in (_LOCK if lock else _LOOK).all(connection, {"accounts": unread}):
+        for row in (_LOCK if lock else _LOOK).all(connection, {"accounts": sorted(unread)}):
             written = row.bought, row.used, row.reserved, row.current
             purse = Purse(row.account_id, ZoneInfo(row.zone), row.monthly or 0, *written[:3], {}, written=written)
             purses[row.account_id] = kept[row.account_id] = purse
@@ -294,63 +304,49 @@ def load(
 
 def save(connection: Connection, purses: Iterable[Purse]) -> None:
     """Write what changed: pots, periods, and the ledger's new lines."""
-    changed = [purse for purse in purses if purse.entries or any(p.new for p in purse.periods.values())]
-    if not changed:
-        return
-    both = [(purse, period) for purse in changed for period in purse.periods.values()]
-    _ADD_PERIOD.write(connection, [_period_row(purse, period) for purse, period in both if period.new])
-    _SAVE_PERIOD.write(
-        connection,
-        [
-            {
-                "account": purse.account,
-                "since": period.starts,
-                "u": period.used,
-                "r": period.reserved,
-                "l": period.lapsed,
-            }
-            for purse, period in both
-            if not period.new and period.state != period.written
-        ],
-    )
-    _SAVE_PROVISION.write(
-        connection,
-        [
-            {"account": purse.account, "b": purse.bought, "u": purse.used, "r": purse.reserved, "c": purse.state[3]}
-            for purse in changed
-            if purse.state != purse.written
-        ],
-    )
-    _ADD_ENTRIES.write(connection, [_entry_row(entry) for purse in changed for entry in purse.entries])
-    for _, period in both:
-        period.new, period.written = False, period.state
-    for purse in changed:
-        purse.written = purse.state
-        purse.entries.clear()
+    opened: list[tuple[Any, ...]] = []
+    periods: list[tuple[Any, ...]] = []
+    pots: list[tuple[Any, ...]] = []
+    lines: list[tuple[Any, ...]] = []
+    for purse in purses:
+        if purse.entries or any(period.new for period in purse.periods.values()):
+            _gather(purse, opened, periods, pots, lines)
+    if opened:
+        _ADD_PERIOD.put(connection, opened)
+    if periods:
+        _SAVE_PERIOD.put(connection, periods)
+    if pots:
+        _SAVE_PROVISION.put(connection, pots)
+    if lines:
+        _ADD_ENTRIES.put(connection, lines)
 
 
-def _period_row(purse: Purse, period: Period) -> dict[str, Any]:
-    return {
-        "account_id": purse.account,
-        "starts": period.starts,
-        "ends": period.ends,
-        "granted": period.granted,
-        "used": period.used,
-        "reserved": period.reserved,
-        "lapsed": period.lapsed,
-    }
-
-
-def _entry_row(entry: Entry) -> dict[str, Any]:
-    return {
-        "account_id": entry.account,
-        "at": entry.at,
-        "kind": entry.kind,
-        "pot": entry.pot,
-        "units": entry.units,
-        "message_id": entry.message,
-        "reason": entry.reason,
-    }
+def _gather(
+    purse: Purse,
+    opened: list[tuple[Any, ...]],
+    periods: list[tuple[Any, ...]],
+    pots: list[tuple[Any, ...]],
+    lines: list[tuple[Any, ...]],
+) -> None:
+    """The rows of what changed in a purse, in the orders of their statements; it is as written then."""
+    account = purse.account
+    for period in purse.periods.values():
+        state = (period.used, period.reserved, period.lapsed)
+        if period.new:
+            opened.append((account, stamp(period.starts), stamp(period.ends), period.granted, *state))
+        elif state != period.written:
+            periods.append((*state, account, stamp(period.starts)))
+        period.new, period.written = False, state
+    pot = purse.state
+    if pot != purse.written:
+        purse.written = pot
+        pots.append((*pot[:3], stamp(pot[3]) if pot[3] is not None else None, account))
+    at, stamped = None, 0
+    for entry in purse.entries:
+        if entry.at is not at:
+            at, stamped = entry.at, stamp(entry.at)
+        lines.append((account, stamped, entry.kind, entry.pot, entry.units, entry.message, entry.reason))
+    purse.entries.clear()
 
 
 # What the operator and the user ask ----------------------------------------------------------------------------------

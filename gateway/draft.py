@@ -127,7 +127,10 @@ class Draft:
 
     def units(self, legs: Iterable[Leg]) -> int:
         """What these legs cost."""
-        return sum(leg.price * self.parts(leg) for leg in legs)
+        units = 0
+        for leg in legs:
+            units += leg.price * len(self.ways[leg.route].cut.parts)
+        return units
 
 
 def prepare(

@@ -41,7 +41,7 @@ def expand_next(connection: Connection, identifiers: Identifiers) -> Expanded | 
     holds = current_holds(connection, [chunk.account_id])
     rows = Rows()
     references = References(connection, long_addresses([draft]))
-    filler = Filler(draft, rows, order, holds, iter(identifiers.take(connection, wanted)), references)
+    filler = Filler(rows, order, holds, iter(identifiers.take(connection, wanted)), references).of(draft)
     filler.add_deliveries(chunk.message_id, draft.legs, credit.Reserved(chunk.units, chunk.allotment, chunk.period))
     connection.execute(delete(_chunk).where(_chunk.c.message_id == chunk.message_id, _chunk.c.n == chunk.n))
     rows.write(connection)

@@ -119,7 +119,7 @@ class _Delivery:
     def state(self, row: Any) -> State | None:
         """The state of a part as it will be; None of one that is still to be decided."""
         if row.id in self.book.changes:
-            return State(self.book.changes[row.id]["to_state"])
+            return self.book.changes[row.id].state
         return None if row.id in self.spent else State(row.state)
 
     def tried(self) -> set[str]:
@@ -255,13 +255,13 @@ def _rewrite(
         written: dict[str, Any] = {f"to_{name}": value[name] for name in _COLUMNS}
         connection.execute(_REWRITE, {"segment": row.id, **written})
         if row.id in book.changes:
-            book.changes[row.id].update(to_rank=None, to_due=book.now)
+            book.changes[row.id].rank, book.changes[row.id].due = None, book.now
         else:
             connection.execute(_RELEASE, {"segment": row.id, "to_due": book.now})
     for row in rows[len(values) :]:
         book.changes.pop(row.id, None)
         book.moved.pop(row.id, None)
-        book.attempts[:] = [line for line in book.attempts if line["segment_id"] != row.id]
+        book.attempts[:] = [line for line in book.attempts if line[0] != row.id]
         for table, column in ((_attempt, _attempt.c.segment_id), (_segment, _segment.c.id)):
             connection.execute(delete(table).where(column == row.id))
     more = values[len(rows) :]

@@ -7,7 +7,6 @@ Who comes again with the same key gets the message that stands; recipients that 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +23,7 @@ from gateway.message import State
 from gateway.references import References
 from gateway.store import hot, memory, schema
 from gateway.store.identifiers import Identifiers
+from gateway.store.schema.base import from_stamp, stamp
 from gateway.text import Cut
 from gateway.turns import Turns
 from gateway.value import value
@@ -72,6 +72,7 @@ _HOLDS = hot.Statement(select(schema.hold.c.kind, schema.hold.c.name))
 _ADD_CHUNKS, _ADD_MESSAGES, _ADD_SEEN = map(hot.insert_into, (schema.chunk, _message, _seen))
 _ADD_DELIVERIES = hot.insert_into(_delivery, "told")
 _ADD_SEGMENTS = hot.insert_into(schema.segment, "peer_id", "peer_key", "finished")
+_QUEUED, _HELD, _SUBMITTING = State.QUEUED.value, State.HELD.value, State.SUBMITTING.value
 _until = bindparam("until", type_=schema.Instant())
 _MORE = (
     update(_message)
@@ -95,34 +96,50 @@ class _Standing:
     chunks: int = 0
 
 
+#: A row that a hot statement puts: its values in the order of the table's columns, instants as `stamp` has them.
+Row = tuple[Any, ...]
+
+
 @dataclass(slots=True)
 class Rows:
     """The rows of one transaction, gathered in plain code, written once."""
 
-    message: list[dict[str, Any]] = field(default_factory=list)
-    seen: list[dict[str, Any]] = field(default_factory=list)
+    message: list[Row] = field(default_factory=list)
+    seen: list[Row] = field(default_factory=list)
+    delivery: list[Row] = field(default_factory=list)
+    segment: list[Row] = field(default_factory=list)
+    chunk: list[Row] = field(default_factory=list)
     event: list[dict[str, Any]] = field(default_factory=list)
-    delivery: list[dict[str, Any]] = field(default_factory=list)
-    segment: list[dict[str, Any]] = field(default_factory=list)
-    chunk: list[dict[str, Any]] = field(default_factory=list)
     more: list[dict[str, Any]] = field(default_factory=list)
     owed: list[dict[str, Any]] = field(default_factory=list)
     attachment: list[dict[str, Any]] = field(default_factory=list)
+    #: The routes on which something waits for its turn now.
+    ready: set[str] = field(default_factory=set)
 
     def write(self, connection: Connection) -> None:
         """Insert everything, table after table."""
-        _ADD_CHUNKS.write(connection, self.chunk)
-        _ADD_DELIVERIES.write(connection, self.delivery)
+        if self.chunk:
+            _ADD_CHUNKS.put(connection, self.chunk)
+        if self.delivery:
+            _ADD_DELIVERIES.put(connection, self.delivery)
         if self.event:
             connection.execute(insert(schema.event), self.event)
-        _ADD_MESSAGES.write(connection, self.message)
-        _ADD_SEEN.write(connection, self.seen)
-        _ADD_SEGMENTS.write(connection, self.segment)
+        if self.message:
+            _ADD_MESSAGES.put(connection, self.message)
+        if self.seen:
+            _ADD_SEEN.put(connection, self.seen)
+        if self.segment:
+            _ADD_SEGMENTS.put(connection, self.segment)
         if self.more:
             connection.execute(_MORE, self.more)
         if self.attachment:
             connection.execute(insert(schema.attachment), self.attachment)
-        reports.expect(connection, self.owed)
+        if self.owed:
+            reports.expect(connection, self.owed)
+        if self.ready:
+            empty = memory.of(connection, "empty")
+            for route in self.ready:
+                empty.pop(route, None)
 
 
 def submit_many(
@@ -135,24 +152,15 @@ def submit_many(
 
     What a grant takes is stored as `submitting` at once, for its claim.
     """
-    now = max(draft.created for draft in drafts)
-    purses = credit.load(connection, (draft.request.account for draft in drafts), now)
-    standing = _load_standing(connection, drafts)
-    spent = _load_spent(connection, drafts)
+    wanted = _Wanted.by(drafts)
+    purses = credit.load(connection, wanted.accounts, wanted.now)
+    standing = _load_standing(connection, wanted.keys) if wanted.keys else {}
+    spent = _load_spent(connection, wanted.once) if wanted.once else None
     holds = current_holds(connection, purses)
-    # A long list of which most is known already has few recipients left: then it is not compact any more.
-    turns = Turns(
-        connection,
-        (
-            (route, draft.request.account)
-            for draft in drafts
-            for route in ((EXPANSION, *draft.ways) if _compact(draft) else draft.ways)
-        ),
-    )
-    need = sum(1 if _compact(draft) else 1 + len(draft.legs) + draft.segments for draft in drafts)
-    ids = identifiers.supply(connection, need)
-    references = References(connection, long_addresses(drafts))
-    rows = Rows()
+    turns = Turns(connection, wanted.turns)
+    references = References(connection, wanted.long)
+    ids = identifiers.supply(connection, wanted.identifiers)
+    filler = Filler(Rows(), turns, holds, ids, references, grants or {})
     answers: list[Taken | RefusedError] = []
     for draft in drafts:
         purse = purses.get(draft.request.account)
@@ -160,32 +168,64 @@ def submit_many(
             answers.append(RefusedError("this account does not exist any more"))
             continue
         try:
-            filler = Filler(draft, rows, turns, holds, ids, references, grants or {})
-            answers.append(_submit(filler, purse, standing, spent))
+            answers.append(_submit(filler.of(draft), purse, standing, spent))
         except RefusedError as refused:
             answers.append(refused)
-    rows.write(connection)
+    filler.rows.write(connection)
     turns.save()
-    _forget_empty(connection, rows.segment)
     credit.save(connection, purses.values())
     return answers
 
 
-def _forget_empty(connection: Connection, segments: Sequence[Mapping[str, Any]]) -> None:
-    """Something waits for its turn now."""
-    empty = memory.of(connection, "empty")
-    for row in segments if empty else ():
-        if row["rank"] is not None and row["state"] == State.QUEUED:
-            empty.pop(row["route"], None)
+@dataclass(slots=True)
+class _Wanted:
+    """What the drafts of a set need to know, found in one go.
+
+    `turns` are routes with accounts, `once` the keys of recipients, `long` the numbers that get several parts,
+    `identifiers` how many are wanted.
+    """
+
+    now: datetime
+    accounts: set[int] = field(default_factory=set)
+    keys: set[tuple[int, bytes]] = field(default_factory=set)
+    once: set[tuple[int, bytes]] = field(default_factory=set)
+    turns: set[tuple[str, int]] = field(default_factory=set)
+    long: set[str] = field(default_factory=set)
+    identifiers: int = 0
+
+    @classmethod
+    def by(cls, drafts: Sequence[Draft]) -> _Wanted:
+        """What these drafts need."""
+        wanted = cls(drafts[0].created)
+        for draft in drafts:
+            request, ways, account = draft.request, draft.ways, draft.request.account
+            if draft.created > wanted.now:
+                wanted.now = draft.created
+            wanted.accounts.add(account)
+            if request.key is not None:
+                wanted.keys.add((account, request.key))
+            for route in ways:
+                wanted.turns.add((route, account))
+            segments = 0
+            for leg in draft.legs:
+                parts = len(ways[leg.route].cut.parts)
+                segments += parts
+                if parts > 1:
+                    wanted.long.add(leg.recipient.address)
+                for key in leg.recipient.once:
+                    wanted.once.add((account, key))
+            # A long list of which most is known already has few recipients left: then it is not compact any more.
+            if len(draft.legs) > COMPACT:
+                wanted.turns.add((EXPANSION, account))
+                wanted.identifiers += 1
+            else:
+                wanted.identifiers += 1 + len(draft.legs) + segments
+        return wanted
 
 
 def long_addresses(drafts: Iterable[Draft]) -> Iterator[str]:
     """The numbers that get a message of several parts."""
     return (leg.recipient.address for draft in drafts for leg in draft.legs if draft.parts(leg) > 1)
-
-
-def _compact(draft: Draft) -> bool:
-    return len(draft.legs) > COMPACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +245,18 @@ class Holds:
         return "the message is held" if message in self.messages else None
 
 
+#: What most of the time is held.
+NOTHING = Holds(frozenset(), frozenset())
+
+
 def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
     """The standing holds, as far as they concern these accounts."""
     standing = memory.of(connection, "hold")
     if "rows" not in standing:
         standing["rows"] = _HOLDS.all(connection, {})
     rows = standing["rows"]
+    if not rows:
+        return NOTHING
     routes = frozenset(row.name for row in rows if row.kind == "route")
     messages = frozenset(int(row.name) for row in rows if row.kind == "message")
     names = [row.name for row in rows if row.kind == "account"]
@@ -221,13 +267,11 @@ def current_holds(connection: Connection, accounts: Iterable[int]) -> Holds:
     return Holds(routes, frozenset(connection.execute(held).scalars()), messages)
 
 
-def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tuple[int, bytes], _Standing]:
-    keys = sorted({(d.request.account, d.request.key) for d in drafts if d.request.key is not None})
-    if not keys:
-        return {}
+def _load_standing(connection: Connection, keys: Iterable[tuple[int, bytes]]) -> dict[tuple[int, bytes], _Standing]:
+    """The messages these keys lead to."""
     found = {
         (row.account_id, row.key): _Standing(row.message_id, row.content, set())
-        for row in _SEEN.all(connection, {"keys": keys})
+        for row in _SEEN.all(connection, {"keys": sorted(keys)})
     }
     if found:
         by_message = {one.id: one for one in found.values()}
@@ -245,11 +289,8 @@ def _load_standing(connection: Connection, drafts: Sequence[Draft]) -> dict[tupl
     return found
 
 
-def _load_spent(connection: Connection, drafts: Sequence[Draft]) -> set[tuple[int, bytes]]:
-    """The keys of recipients that were used before."""
-    keys = {(d.request.account, key) for d in drafts for leg in d.legs for key in leg.recipient.once}
-    if not keys:
-        return set()
+def _load_spent(connection: Connection, keys: Iterable[tuple[int, bytes]]) -> set[tuple[int, bytes]]:
+    """Those of these keys of recipients that were used before."""
     return {(row.account_id, row.key) for row in _SEEN.all(connection, {"keys": sorted(keys)})}
 
 
@@ -257,8 +298,9 @@ def _submit(
     filler: Filler,
     purse: credit.Purse,
     standing: dict[tuple[int, bytes], _Standing],
-    spent: set[tuple[int, bytes]],
+    spent: set[tuple[int, bytes]] | None,
 ) -> Taken:
+    """Take in the filler's draft; `spent` are the keys of recipients that were used, None where no draft has any."""
     request = filler.draft.request
     known = standing.get((request.account, request.key)) if request.key is not None else None
     legs: Sequence[Leg] = filler.draft.legs
@@ -270,34 +312,39 @@ def _submit(
         legs = [leg for leg in legs if (leg.recipient.channel, leg.recipient.address) not in known.identities]
         if not legs:
             return Taken(known.id, seen=True, units=0)
-    once = {(request.account, key) for leg in legs for key in leg.recipient.once}
-    if not once.isdisjoint(spent):
-        raise UsedBeforeError("this mail came before, with other words: a copy of it is not sent", smtp="550 5.7.1")
+    once: list[tuple[int, bytes]] = []
+    if spent is not None:
+        once = sorted({(request.account, key) for leg in legs for key in leg.recipient.once})
+        if not spent.isdisjoint(once):
+            raise UsedBeforeError("this mail came before, with other words: a copy of it is not sent", smtp="550 5.7.1")
     message = known.id if known is not None else next(filler.ids)
     units = filler.draft.units(legs)
     now = filler.draft.created
     reserved = purse.reserve(
         units,
         now=now,
-        due=filler.draft.due or now,
+        due=filler.due or now,
         message=message,
-        reason=f"{len(legs)} recipients" if legs[1:] else "",
+        reason=f"{len(legs)} recipients" if len(legs) > 1 else "",
     )
-    for account, key in sorted(once):
-        spent.add((account, key))
-        filler.add_key(message, key, None)
+    if spent is not None:
+        for account, key in once:
+            spent.add((account, key))
+            filler.add_key(message, key, None)
     if known is None:
         filler.add_message(message, len(legs))
-        filler.add_left_out(message)
+        if request.left_out:
+            filler.add_left_out(message)
         if request.key is not None:
             asked = request.dsn or Asked()
             known = standing[request.account, request.key] = _Standing(message, request.content, set(), asked)
     else:
         known.asked = known.asked.and_also(request.dsn)
         filler.rows.more.append(
-            {"message": message, "more": len(legs), "until": filler.expires, "asked": known.asked.pack()}
+            {"message": message, "more": len(legs), "until": from_stamp(filler.expires), "asked": known.asked.pack()}
         )
-    filler.add_owed(message, legs)
+    if request.dsn is not None:
+        filler.add_owed(message, legs)
     if known is not None:
         known.identities.update((leg.recipient.channel, leg.recipient.address) for leg in legs)
     if len(legs) > COMPACT:
@@ -307,46 +354,58 @@ def _submit(
             known.chunks = first + count
         return Taken(message, seen=False, units=units)
     deliveries = filler.add_deliveries(message, legs, reserved)
-    return Taken(message, seen=False, units=units, deliveries=tuple(deliveries))
+    return Taken(message, False, units, tuple(deliveries))
 
 
 @dataclass(slots=True)
 class Filler:
-    """Makes the rows of one draft."""
+    """Makes the rows of drafts, one after the other (`of`)."""
 
-    draft: Draft
     rows: Rows
     turns: Turns
     holds: Holds
     ids: Iterator[int]
     references: References
     grants: Mapping[str, Grant] = field(default_factory=dict)
+    #: The draft whose rows are made, and of it, as stamps: its creation, when its segments expire by their routes, and
+    #: when the last of them does.
+    draft: Draft = field(init=False)
+    due: datetime | None = field(init=False)
+    created: int = field(init=False)
+    over: dict[str, int] = field(init=False)
+    expires: int = field(init=False)
 
-    @property
-    def expires(self) -> datetime:
-        """When the last of its segments is over."""
-        return max(way.expires for way in self.draft.ways.values())
+    def of(self, draft: Draft) -> Filler:
+        """The same, for the rows of this draft."""
+        self.draft, self.due, self.created = draft, draft.due, stamp(draft.created)
+        self.over, self.expires = {}, 0
+        for name, way in draft.ways.items():
+            self.over[name] = over = stamp(way.expires)
+            if over > self.expires:
+                self.expires = over
+        return self
 
     def add_message(self, message: int, recipients: int) -> None:
         request = self.draft.request
         self.rows.message.append(
-            {
-                "id": message,
-                "account_id": request.account,
-                "origin": request.origin.value,
-                "created": self.draft.created,
-                "subject": request.subject,
-                "text": request.text,
-                "at": request.at,
-                "expires": self.expires,
-                "urgent": request.urgent,
-                "automatic": request.automatic,
-                "report_to": request.report_to,
-                "dsn": request.dsn.pack() if request.dsn is not None else None,
-                "recipients": recipients,
-            }
+            (
+                message,
+                request.account,
+                request.origin._value_,
+                self.created,
+                request.subject,
+                request.text,
+                stamp(request.at) if request.at is not None else None,
+                self.expires,
+                request.urgent,
+                request.automatic,
+                request.report_to,
+                request.dsn.pack() if request.dsn is not None else None,
+                recipients,
+            )
         )
-        self.rows.attachment += attachments.rows(message, request.attachments)
+        if request.attachments:
+            self.rows.attachment += attachments.rows(message, request.attachments)
         if request.key is not None:
             self.add_key(message, request.key, request.content)
 
@@ -357,7 +416,7 @@ class Filler:
             return
         told = {wanted for leg in legs for wanted in request.dsn.wish(leg.recipient.address).conditions}
         if told & {Condition.SUCCESS, Condition.DELAY}:
-            leaves = self.draft.due or self.draft.created
+            leaves = self.due or self.draft.created
             delay = leaves + DELAY_AFTER if Condition.DELAY in told else None
             self.rows.owed.append({"message_id": message, "since": self.draft.created, "delay": delay})
 
@@ -371,40 +430,27 @@ class Filler:
 
     def add_key(self, message: int, key: bytes, content: bytes | None) -> None:
         """Remember what must not be taken twice (invariant I3)."""
-        self.rows.seen.append(
-            {
-                "account_id": self.draft.request.account,
-                "key": key,
-                "message_id": message,
-                "content": content,
-                "created": self.draft.created,
-            }
-        )
+        self.rows.seen.append((self.draft.request.account, key, message, content, self.created))
 
     def add_deliveries(
         self, message: int, legs: Sequence[Leg], reserved: credit.Reserved
     ) -> list[tuple[int, Recipient, int]]:
         allotment = reserved.allotment
+        period = stamp(reserved.period) if reserved.period is not None else None
         added = []
-        held_back: Counter[str] = Counter()
+        held_back: dict[str, int] = {}
         for leg in legs:
             delivery = next(self.ids)
-            cut = self.draft.ways[leg.route].cut
-            self.rows.delivery.append(
-                {
-                    "id": delivery,
-                    "message_id": message,
-                    "channel": leg.recipient.channel.value,
-                    "address": leg.recipient.address,
-                    "name": leg.recipient.name,
-                }
-            )
-            parts = len(cut.parts)
-            held = self.holds.why(leg.route, self.draft.request.account, message)
-            if held is not None:
-                held_back[held] += parts
-            allotment -= self._add_segments(message, delivery, leg, allotment, reserved.period, held=held is not None)
-            added.append((delivery, leg.recipient, parts))
+            recipient = leg.recipient
+            parts = len(self.draft.ways[leg.route].cut.parts)
+            self.rows.delivery.append((delivery, message, recipient.channel._value_, recipient.address, recipient.name))
+            held = None
+            if self.holds is not NOTHING:
+                held = self.holds.why(leg.route, self.draft.request.account, message)
+                if held is not None:
+                    held_back[held] = held_back.get(held, 0) + parts
+            allotment -= self._add_segments(message, delivery, leg, allotment, period, held=held is not None)
+            added.append((delivery, recipient, parts))
         for why, count in held_back.items():
             detail = f"{count} segment{'s' if count != 1 else ''}: {why}"
             event = {"message_id": message, "segment_id": None, "at": self.draft.created, "what": "held"}
@@ -412,76 +458,81 @@ class Filler:
         return added
 
     def _add_segments(
-        self, message: int, delivery: int, leg: Leg, allotment: int, period: datetime | None, *, held: bool
+        self, message: int, delivery: int, leg: Leg, allotment: int, period: int | None, *, held: bool
     ) -> int:
         """The segments of one delivery; how many units of the allotment they draw, at most `allotment`."""
-        way = self.draft.ways[leg.route]
-        cut = way.cut
+        request, to, cut = self.draft.request, leg.recipient, self.draft.ways[leg.route].cut
         parts = len(cut.parts)
-        reference = self._reference(leg, cut, delivery)
-        payloads = cut.payloads(reference or 0)
+        reference, udhi, concat, payloads = None, False, "", [cut.parts[0].body]
+        if parts > 1:  # else there is nothing to tie together
+            reference, udhi, concat = self._reference(leg, cut, delivery), cut.udhi, cut.concat
+            payloads = cut.payloads(reference or 0)
+        count = len(payloads)
         # In one piece, for message_payload, it is still charged as the segments a handset counts.
-        price = leg.price * (parts // len(payloads))
-        grant = self.grants.get(leg.route)
-        at_once = grant is not None and self.draft.due is None and not held and grant.takes(len(payloads), way.expires)
-        state, rank = State.HELD.value, None
-        if at_once:
-            state, rank = State.SUBMITTING.value, self.turns.now(leg.route)
-        elif not held:
-            state, rank = State.QUEUED.value, self._rank(leg.route, parts)
+        price = leg.price * (parts // count)
+        grant, state, rank, step = self._turn(leg.route, parts, count, held=held)
+        node, submitted = (grant.claim.node, grant.at) if grant is not None else (None, None)
+        due = stamp(self.due) if self.due is not None else None
         drawn_in_all = 0
         for n, payload in enumerate(payloads):
             drawn = min(price, allotment - drawn_in_all)
             drawn_in_all += drawn
-            row = {
-                "id": next(self.ids),
-                "delivery_id": delivery,
-                "message_id": message,
-                "account_id": self.draft.request.account,
-                "n": n + 1,
-                "parts": len(payloads),
-                "channel": leg.recipient.channel.value,
-                "address": leg.recipient.address,
-                "route": leg.route,
-                "state": state,
-                "rank": rank if rank is None or at_once else rank + n,
-                "due": self.draft.due,
-                "expires": way.expires,
-                "attempts": 0,
-                "payload": payload,
-                "data_coding": cut.data_coding,
-                "udhi": cut.udhi,
-                "concat": cut.concat if parts > 1 else "",
-                "reference": reference,
-                "units": price,
-                "allotment": drawn,
-                "period": period if drawn else None,
-                "urgent": self.draft.request.urgent,
-                "resent": False,
-                "node": None,
-                "submitted": None,
-            }
-            if at_once and grant is not None:
+            row = (
+                next(self.ids),
+                delivery,
+                message,
+                request.account,
+                n + 1,
+                count,
+                to.channel._value_,
+                to.address,
+                leg.route,
+                state,
+                rank + n * step if rank is not None else None,
+                due,
+                self.over[leg.route],
+                0,  # attempts
+                payload,
+                cut.data_coding,
+                udhi,
+                concat,
+                reference,
+                price,
+                drawn,
+                period if drawn else None,
+                request.urgent,
+                False,  # resent
+                node,
+                submitted,
+            )
+            if grant is not None:
                 grant.take(row)
             self.rows.segment.append(row)
         return drawn_in_all
 
+    def _turn(self, route: str, parts: int, count: int, *, held: bool) -> tuple[Grant | None, str, int | None, int]:
+        """What claims these segments at once, if anything; their state, the first's rank, and from one to the next."""
+        if held:
+            return None, _HELD, None, 0
+        if self.due is not None:
+            return None, _QUEUED, None, 0
+        grant = self.grants.get(route)
+        if grant is not None and grant.takes(count, self.over[route]):
+            return grant, _SUBMITTING, self.turns.now(route), 0
+        self.rows.ready.add(route)
+        request = self.draft.request
+        return None, _QUEUED, self.turns.take(route, request.account, parts, urgent=request.urgent), 1
+
     def _reference(self, leg: Leg, cut: Cut, delivery: int) -> int | None:
         """What ties the parts of this delivery together; None where nothing has to."""
-        if len(cut.parts) == 1 or cut.concat == "payload":
+        if cut.concat == "payload":
             return None
         return self.references.take(leg.recipient.address, delivery, bits=8 if cut.concat == "udh8" else 16)
-
-    def _rank(self, route: str, parts: int) -> int | None:
-        """The first rank of new segments; none where they wait for their time."""
-        request = self.draft.request
-        if self.draft.due is not None:
-            return None
-        return self.turns.take(route, request.account, parts, urgent=request.urgent)
 
     def add_chunks(self, message: int, legs: Sequence[Leg], reserved: credit.Reserved, *, first: int) -> int:
         """A compact list in chunks, numbered from `first`; how many."""
         allotment = reserved.allotment
+        period = stamp(reserved.period) if reserved.period is not None else None
         request = self.draft.request
         count = -(-len(legs) // CHUNK)
         rank = self.turns.take(EXPANSION, request.account, count, urgent=request.urgent)
@@ -490,17 +541,9 @@ class Filler:
             units = self.draft.units(some)
             drawn = min(units, allotment)
             allotment -= drawn
+            recipients = pack(self.draft, some)
             self.rows.chunk.append(
-                {
-                    "message_id": message,
-                    "n": first + n,
-                    "account_id": request.account,
-                    "rank": rank + n,
-                    "units": units,
-                    "allotment": drawn,
-                    "period": reserved.period if drawn else None,
-                    "recipients": pack(self.draft, some),
-                }
+                (message, first + n, request.account, rank + n, units, drawn, period if drawn else None, recipients)
             )
         return count
 

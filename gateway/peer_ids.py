@@ -33,9 +33,11 @@ def folded_forms(written: str) -> tuple[str, ...]:
     """What the other side may have written for this id, likeliest first: the same, hex for decimal, decimal for hex."""
     same = fold(written)
     forms = [same]
-    if _DECIMAL.fullmatch(same):
+    if same.isascii() and same.isdecimal() and len(same) <= 39:  # as `_DECIMAL`, for all but a few
         forms.append(f"{int(same):x}")
-    if _HEX.fullmatch(same):
+        if len(same) <= 32:
+            forms.append(str(int(same, 16)))
+    elif _HEX.fullmatch(same):
         forms.append(str(int(same, 16)))
     return tuple(dict.fromkeys(forms))
 

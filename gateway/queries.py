@@ -34,10 +34,10 @@ _LATER = update(_segment).where(_segment.c.id == bindparam("segment")).values(du
 
 def first(routes: Sequence[Route], name: str, peer_id: str, now: datetime) -> datetime | None:
     """When a segment that was just accepted on this route is first asked about; None: never."""
-    if not peer_id:
-        return None
-    asks = any(route.name == name and route.query and route.receipts for route in routes)
-    return now + FIRST if asks else None
+    for route in routes:
+        if route.name == name and route.query and route.receipts and peer_id:
+            return now + FIRST
+    return None
 
 
 def following(finished: datetime, expires: datetime, now: datetime) -> datetime | None:

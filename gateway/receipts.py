@@ -16,9 +16,10 @@ from sqlalchemy import Connection, bindparam, insert, literal_column, select, up
 from gateway import history, settlement
 from gateway.claims import SUBMITTING, UNKNOWN
 from gateway.message import State, may_become
-from gateway.peer_ids import Habit, fold, folded_forms, habit, meant
+from gateway.peer_ids import Habit, folded_forms, habit, meant
 from gateway.store import hot, memory, schema
 from gateway.store.identifiers import Identifiers
+from gateway.store.schema.base import stamp
 from gateway.transports.base import Incoming, Outcome, Receipt, ReceiptState, Result
 from gateway.value import value
 
@@ -100,14 +101,14 @@ def receive_many(connection: Connection, receives: Sequence[Receive]) -> list[in
     book = settlement.Book(max(receive.now for receive in receives))
     found = _by_id(connection, receives, book)
     lost = _unknown(connection, [one.receipt for one, row in zip(receives, found, strict=True) if row is None])
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     for n, receive in enumerate(receives):
         row = found[n] or _told(receive.receipt, lost, book)
         if row is not None:
             found[n] = row
             _move(row, receive.receipt, book)
         rows.append(_row(receive, None if row is None else row.id))
-    _ADD.write(connection, rows)
+    _ADD.put(connection, rows)
     if None in found:
         memory.of(connection, "orphan").clear()
     book.write(connection)
@@ -126,8 +127,9 @@ def settle_and_receive(
     # What came before its answer was told first, and is heard first.
     own = [None] * len(receives) if orphans else _of_this_set(connection, book, receives)
     book.write(connection)
-    _adopt(connection, orphans, max(settle.now for settle in settles))
-    _ADD.write(connection, [_row(receive, segment) for receive, segment in zip(receives, own, strict=True) if segment])
+    if orphans:
+        _adopt(connection, orphans, max(settle.now for settle in settles))
+    _ADD.put(connection, [_row(receive, segment) for receive, segment in zip(receives, own, strict=True) if segment])
     others = [receive for receive, segment in zip(receives, own, strict=True) if segment is None]
     found = iter(receive_many(connection, others) if others else ())
     return [answer] * len(settles), [segment if segment is not None else next(found) for segment in own]
@@ -140,25 +142,32 @@ def _of_this_set(connection: Connection, book: settlement.Book, receives: Sequen
     """
     accepted: dict[tuple[str, str], list[Any]] = {}
     for segment, change in book.changes.items():
-        if change["to_state"] == State.ACCEPTED and change["to_peer_key"]:
-            accepted.setdefault((book.moved[segment].route, change["to_peer_key"]), []).append(book.moved[segment])
-    told = [(one.receipt.route, one.receipt.id, one.receipt.to) for one in receives]
-    fitting = [_fitting(accepted, *each) if each[1] else [] for each in told]
-    keys = {form for each, rows in zip(told, fitting, strict=True) if len(rows) == 1 for form in folded_forms(each[1])}
+        if change.state is State.ACCEPTED and change.peer_key:
+            row = book.moved[segment]
+            accepted.setdefault((row.route, change.peer_key), []).append(row)
+    fitting: list[list[Any]] = []
+    keys: set[str] = set()
+    for receive in receives:
+        receipt = receive.receipt
+        rows = _fitting(accepted, receipt.route, receipt.id, receipt.to) if receipt.id else []
+        fitting.append(rows)
+        if len(rows) == 1:
+            keys.update(folded_forms(receipt.id))
     before: dict[tuple[str, str], list[Any]] = {}
     for row in _CANDIDATES.all(connection, {"keys": sorted(keys)}):
         if row.id not in book.changes:
             before.setdefault((row.route, row.peer_key), []).append(row)
     now = max(receive.now for receive in receives)
     found: list[int | None] = []
-    for receive, each, rows in zip(receives, told, fitting, strict=True):
-        if len(rows) != 1 or _fitting(before, *each):
+    for receive, rows in zip(receives, fitting, strict=True):
+        receipt = receive.receipt
+        if len(rows) != 1 or (before and _fitting(before, receipt.route, receipt.id, receipt.to)):
             found.append(None)
             continue
         change = book.changes[rows[0].id]
-        after = _after(State(change["to_state"]), receive.receipt)
+        after = _after(change.state, receipt)
         if after is not None:
-            change["to_state"], change["to_due"], change["to_finished"] = after.value, None, now
+            change.state, change.due, change.finished = after, None, now
         found.append(rows[0].id)
     return found
 
@@ -284,8 +293,12 @@ def _match(
 
 def _fitting(known: Mapping[tuple[str, str], Sequence[Any]], route: str, written: str, number: str) -> list[Any]:
     """Those that were accepted under some form of this id, and have this number where one is told."""
-    rows = [row for form in folded_forms(written) for row in known.get((route, form), ())]
-    return [row for row in rows if not number or same_number(row.address, number)]
+    rows = []
+    for form in folded_forms(written):
+        for row in known.get((route, form), ()):
+            if not number or same_number(row.address, number):
+                rows.append(row)  # noqa: PERF401
+    return rows
 
 
 def same_number(ours: str, theirs: str) -> bool:
@@ -361,21 +374,22 @@ def _move(row: Any, receipt: Receipt, book: settlement.Book) -> None:
     book.move(row, after, peer_id=row.peer_id or receipt.id or None)
 
 
-def _row(receive: Receive, segment: int | None) -> dict[str, Any]:
+def _row(receive: Receive, segment: int | None) -> tuple[Any, ...]:
+    """A receipt's row, in the order of its table's columns."""
     receipt = receive.receipt
-    return {
-        "at": receive.now,
-        "route": receipt.route,
-        "peer_id": receipt.id,
-        "peer_key": fold(receipt.id) if receipt.id else "",
-        "address": receipt.to,
-        "sender": receipt.sender,
-        "state": receipt.state.value,
-        "error": receipt.error,
-        "submitted": receipt.submitted,
-        "done": receipt.done,
-        "segment_id": segment,
-    }
+    return (
+        stamp(receive.now),
+        receipt.route,
+        receipt.id,
+        folded_forms(receipt.id)[0] if receipt.id else "",
+        receipt.to,
+        receipt.sender,
+        receipt.state._value_,
+        receipt.error,
+        receipt.submitted,
+        receipt.done,
+        segment,
+    )
 
 
 def keep_incoming(connection: Connection, incoming: Incoming, now: datetime) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, null, select, update
 
 from gateway import credit, failover, peer_ids, queries, reports, retry
 from gateway.claims import EXPIRING, MOST
@@ -22,6 +22,7 @@ from gateway.message import PAID, RETURNED, State, may_become
 from gateway.routing import Route
 from gateway.store import hot, memory, schema
 from gateway.store.identifiers import Identifiers
+from gateway.store.schema.base import stamp
 from gateway.transports.base import Outcome, Result
 from gateway.value import value
 
@@ -105,10 +106,28 @@ _SAVE = hot.Statement(
         peer_key=bindparam("to_peer_key"),
         finished=bindparam("to_finished"),
         resent=bindparam("to_resent"),
-        node=None,
-    )
+        node=null(),
+    ),
+    order=(
+        *("to_state", "to_rank", "to_due", "to_attempts", "to_resent", "to_peer_id", "to_peer_key", "to_finished"),
+        "segment",
+    ),
 )
 _ADD_ATTEMPTS, _ADD_EVENTS = hot.insert_into(schema.attempt), hot.insert_into(schema.event, "id")
+
+
+@dataclass(slots=True)
+class Change:
+    """What a segment becomes."""
+
+    state: State
+    rank: int | None
+    due: datetime | None
+    attempts: int
+    resent: bool
+    peer_id: str | None
+    peer_key: str | None
+    finished: datetime | None
 
 
 @dataclass(slots=True)
@@ -116,9 +135,10 @@ class Book:
     """The changes of one transaction, decided in plain code and written once."""
 
     now: datetime
-    changes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    changes: dict[int, Change] = field(default_factory=dict)
     moved: dict[int, Any] = field(default_factory=dict)
-    attempts: list[dict[str, Any]] = field(default_factory=list)
+    #: Rows of `attempt`, in the order of its columns.
+    attempts: list[tuple[Any, ...]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     charged: list[Any] = field(default_factory=list)
     returned: list[tuple[Any, str]] = field(default_factory=list)
@@ -128,6 +148,8 @@ class Book:
     spent: dict[int, failover.Spent] = field(default_factory=dict)
     #: Deliveries of which a part failed: their queued siblings are to be cancelled.
     broken: dict[int, int] = field(default_factory=dict)
+    #: Whether anything was put back into the queue.
+    queues: bool = False
 
     def move(
         self,
@@ -142,19 +164,22 @@ class Book:
     ) -> None:
         """Move a segment, and its units with it."""
         self.moved[row.id] = row
-        self.changes[row.id] = {
-            "segment": row.id,
-            "to_state": to.value,
-            "to_rank": rank,
-            "to_due": due,
-            "to_attempts": row.attempts if attempts is None else attempts,
-            "to_peer_id": peer_id,
-            "to_peer_key": peer_ids.fold(peer_id) if peer_id else None,
-            "to_finished": self.now if to in PAID or to in RETURNED else None,
-            "to_resent": row.resent if resent is None else resent,
-        }
-        if to in PAID and State(row.state) not in PAID:
-            self.charged.append(row)
+        is_paid = to in PAID
+        self.changes[row.id] = Change(
+            to,
+            rank,
+            due,
+            row.attempts if attempts is None else attempts,
+            row.resent if resent is None else resent,
+            peer_id,
+            peer_ids.fold(peer_id) if peer_id else None,
+            self.now if is_paid or to in RETURNED else None,
+        )
+        if is_paid:
+            if row.state not in PAID:
+                self.charged.append(row)
+        elif to is State.QUEUED:
+            self.queues = True
 
     def give_back(self, row: Any, to: State, reason: str, *, attempts: int | None = None) -> None:
         """End a segment that was not sent: its units return, the timeline says why."""
@@ -162,11 +187,20 @@ class Book:
         self.returned.append((row, reason))
         self.event(row, to.value, reason)
 
-    def attempt(self, row: Any, result: str, **told: Any) -> int:
+    def attempt(
+        self,
+        row: Any,
+        result: str,
+        at: datetime | None = None,
+        answered: datetime | None = None,
+        code: str = "",
+        detail: str = "",
+    ) -> int:
         """One try to hand a segment over, for its timeline; its number."""
         n: int = row.attempts + 1
-        line = {"segment_id": row.id, "n": n, "at": row.submitted or self.now, "answered": None, "route": row.route}
-        self.attempts.append({**line, "result": result, "code": "", "detail": "", **told})
+        began = stamp(at or row.submitted or self.now)
+        ended = stamp(answered) if answered is not None else None
+        self.attempts.append((row.id, n, began, ended, row.route, result, code, detail))
         return n
 
     def event(self, row: Any, what: str, detail: str) -> None:
@@ -177,28 +211,56 @@ class Book:
 
     def write(self, connection: Connection) -> None:
         """Everything at once: segments, attempts, events, credit."""
-        _SAVE.write(connection, [self.changes[key] for key in sorted(self.changes)])
-        if any(change["to_state"] == State.QUEUED for change in self.changes.values()):
+        if self.changes:
+            _SAVE.put(connection, self._changed())
+        if self.queues:
             memory.of(connection, "empty").clear()
-        _ADD_ATTEMPTS.write(connection, self.attempts)
-        _ADD_EVENTS.write(connection, self.events)
-        reports.owe(connection, {row.message_id for row, _ in self.returned}, self.now)
-        self._settle_credit(connection)
+        if self.attempts:
+            _ADD_ATTEMPTS.put(connection, self.attempts)
+        if self.events:
+            _ADD_EVENTS.write(connection, self.events)
+        if self.returned:
+            reports.owe(connection, {row.message_id for row, _ in self.returned}, self.now)
+        if self.charged or self.returned or self.refunds:
+            self._settle_credit(connection)
+
+    def _changed(self) -> list[tuple[Any, ...]]:
+        """The rows that `_SAVE` puts."""
+        rows: list[tuple[Any, ...]] = []
+        at, finished = None, None  # most are finished at one instant
+        for segment, to in sorted(self.changes.items()):
+            if to.finished is not at:
+                at, finished = to.finished, stamp(to.finished) if to.finished is not None else None
+            due = stamp(to.due) if to.due is not None else None
+            rows.append(
+                (to.state._value_, to.rank, due, to.attempts, to.resent, to.peer_id, to.peer_key, finished, segment)
+            )
+        return rows
 
     def _settle_credit(self, connection: Connection) -> None:
-        rows = [row for row in self.charged if row.units] + [row for row, _ in self.returned if row.units]
-        rows += [row for row, _, _ in self.refunds]
-        if not rows:
+        """Charge, and give back, together what is of one message and from one period."""
+        accounts: set[int] = set()
+        periods: set[tuple[int, datetime]] = set()
+        charges: dict[tuple[int, int, datetime | None], tuple[int, int, int]] = {}
+        for row in self.charged:
+            if row.units:
+                account, period = row.account_id, row.period
+                accounts.add(account)
+                if period is not None:
+                    periods.add((account, period))
+                key = account, row.message_id, period
+                parts, units, allotment = charges.get(key, (0, 0, 0))
+                charges[key] = parts + 1, units + row.units, allotment + row.allotment
+        for row in [row for row, _ in self.returned if row.units] + [row for row, _, _ in self.refunds]:
+            accounts.add(row.account_id)
+            if row.period is not None:
+                periods.add((row.account_id, row.period))
+        if not accounts:
             return
-        purses = credit.load(
-            connection,
-            (row.account_id for row in rows),
-            self.now,
-            periods=((row.account_id, row.period) for row in rows if row.period is not None),
-        )
-        for (account, message, period), some in _together(row for row in self.charged if row.units).items():
-            part = credit.Reserved(sum(row.units for row in some), sum(row.allotment for row in some), period)
-            reason = "charged: the SMS centre has it" if len(some) == 1 else f"charged: {len(some)} parts accepted"
+        purses = credit.load(connection, accounts, self.now, periods=periods)
+        for (account, message, period), (parts, units, allotment) in charges.items():
+            reason = "charged: the SMS centre has it" if parts == 1 else f"charged: {parts} parts accepted"
+            part = credit.Reserved(units, allotment, period)
             purses[account].charge(part, now=self.now, message=message, reason=reason)
         for row, reason in self.returned:
             if row.units:
@@ -207,13 +269,6 @@ class Book:
         for row, part, reason in self.refunds:
             purses[row.account_id].give_back(part, now=self.now, message=row.message_id, reason=reason)
         credit.save(connection, purses.values())
-
-
-def _together(rows: Iterable[Any]) -> dict[tuple[int, int, datetime | None], list[Any]]:
-    grouped: dict[tuple[int, int, datetime | None], list[Any]] = {}
-    for row in rows:
-        grouped.setdefault((row.account_id, row.message_id, row.period), []).append(row)
-    return grouped
 
 
 def settle_many(
@@ -227,41 +282,39 @@ def settle_many(
 
 def decide(connection: Connection, settles: Sequence[Settle], identifiers: Identifiers | None) -> tuple[Book, Settled]:
     """What sets of outcomes change, not written yet, and what it means for the dispatcher."""
-    outcomes = [
-        (outcome, claimed, settle)
-        for settle in settles
-        for outcome, claimed in zip_longest(settle.outcomes, settle.claimed)
-    ]
     now = max(settle.now for settle in settles)
-    rows = {
-        row.id: row for row in BY_ID.all(connection, {"ids": sorted({outcome.segment for outcome, *_ in outcomes})})
-    }
+    ids = sorted({outcome.segment for settle in settles for outcome in settle.outcomes})
+    rows = {row.id: row for row in BY_ID.all(connection, {"ids": ids})}
     book = Book(now)
-    for outcome, claimed, settle in outcomes:
-        row = rows.get(outcome.segment)
-        if (
-            row is None
-            or outcome.segment in book.changes
-            or outcome.segment in book.spent
-            or not _still_open(row, outcome, claimed, settle.node)
-        ):
-            log.info(
-                "segment %d has moved on; what comes now changes nothing: %s",
-                outcome.segment,
-                outcome.result,
-                extra={"action": "outcome_late", "segment": outcome.segment, "result": outcome.result.value},
-            )
-            continue
-        _DECIDE[outcome.result](book, row, outcome, settle)
-    failover.decide(connection, book, book.spent, identifiers)
-    cancel_siblings(connection, book)
-    dues = [change["to_due"] for change in book.changes.values() if change["to_state"] == State.QUEUED]
-    ready = frozenset(
-        rows[key].route
-        for key, change in book.changes.items()
-        if change["to_state"] == State.QUEUED and change["to_rank"] is not None
-    )
-    return book, Settled(ready, min((due for due in dues if due is not None), default=None))
+    for settle in settles:
+        for outcome, claimed in zip_longest(settle.outcomes, settle.claimed):
+            row = rows.get(outcome.segment)
+            if (
+                row is None
+                or outcome.segment in book.changes
+                or outcome.segment in book.spent
+                or not _still_open(row, outcome, claimed, settle.node)
+            ):
+                log.info(
+                    "segment %d has moved on; what comes now changes nothing: %s",
+                    outcome.segment,
+                    outcome.result,
+                    extra={"action": "outcome_late", "segment": outcome.segment, "result": outcome.result.value},
+                )
+                continue
+            _DECIDE[outcome.result](book, row, outcome, settle)
+    if book.spent:
+        failover.decide(connection, book, book.spent, identifiers)
+    if book.queues or book.broken:
+        cancel_siblings(connection, book)
+    if not book.queues:
+        return book, _NOTHING_QUEUED
+    queued = [(key, change) for key, change in book.changes.items() if change.state == State.QUEUED]
+    ready = frozenset(rows[key].route for key, change in queued if change.rank is not None)
+    return book, Settled(ready, min((change.due for _, change in queued if change.due is not None), default=None))
+
+
+_NOTHING_QUEUED = Settled(frozenset(), None)
 
 
 def _still_open(row: Any, outcome: Outcome, claimed: datetime | None, node: int) -> bool:
@@ -270,10 +323,11 @@ def _still_open(row: Any, outcome: Outcome, claimed: datetime | None, node: int)
     A segment given up as unknown may still get it: that it was taken is true for good, that it was not only as long as
     nothing was sent again.
     """
-    state = State(row.state)
-    if state == State.SUBMITTING:
-        return bool(row.node == node) and (claimed in (None, row.submitted) or outcome.result == Result.ACCEPTED)
-    if state != State.UNKNOWN or outcome.result == Result.UNKNOWN:
+    if row.state == State.SUBMITTING:
+        return bool(row.node == node) and (
+            claimed is None or claimed == row.submitted or outcome.result == Result.ACCEPTED
+        )
+    if row.state != State.UNKNOWN or outcome.result == Result.UNKNOWN:
         return False
     return outcome.result == Result.ACCEPTED or not row.resent
 
@@ -281,9 +335,8 @@ def _still_open(row: Any, outcome: Outcome, claimed: datetime | None, node: int)
 def _attempted(book: Book, row: Any, outcome: Outcome, result: str) -> int:
     if row.state != State.SUBMITTING:  # the try was noted when it was given up
         return int(row.attempts)
-    at = {"at": outcome.written} if outcome.written is not None else {}
     detail = outcome.detail or outcome.text
-    return book.attempt(row, result, answered=outcome.answered, code=outcome.code, detail=detail, **at)
+    return book.attempt(row, result, outcome.written, outcome.answered, outcome.code, detail)
 
 
 def _accepted(book: Book, row: Any, outcome: Outcome, settle: Settle) -> None:
@@ -359,7 +412,7 @@ def cancel_siblings(connection: Connection, book: Book) -> None:
     back = {
         row.delivery_id: row.message_id
         for key, row in book.moved.items()
-        if row.parts > 1 and book.changes[key]["to_state"] == State.QUEUED
+        if row.parts > 1 and book.changes[key].state == State.QUEUED
     }
     wanted = back | book.broken
     if not wanted:
@@ -368,7 +421,7 @@ def cancel_siblings(connection: Connection, book: Book) -> None:
     values = {"messages": sorted(set(wanted.values())), "deliveries": sorted(wanted)}
     for row in connection.execute(_SIBLINGS, values):
         change = book.changes.get(row.id)
-        state = State(change["to_state"] if change else row.state)
+        state = change.state if change is not None else State(row.state)
         deliveries.setdefault(row.delivery_id, []).append((row, state))
     for parts in deliveries.values():
         ended = next((state for state in _WHY if any(state == one for _, one in parts)), None)
@@ -376,7 +429,7 @@ def cancel_siblings(connection: Connection, book: Book) -> None:
             continue
         for row, state in parts:
             if may_become(state, State.CANCELLED):
-                attempts = book.changes[row.id]["to_attempts"] if row.id in book.changes else None
+                attempts = book.changes[row.id].attempts if row.id in book.changes else None
                 reason = f"another part of this message {_WHY[ended]}"
                 book.give_back(row, State.CANCELLED, reason, attempts=attempts)
 

@@ -42,16 +42,20 @@ class Turns:
         self._turns: dict[str, int] = memory.of(connection, "turn")
         self._shares: dict[tuple[str, int, bool], int] = memory.of(connection, "share")
         self._changed: set[tuple[str, int, bool]] = set()
-        wanted = set(pairs)
-        routes = sorted({route for route, _ in wanted if route not in self._turns})
+        routes: set[str] = set()
+        unread: set[tuple[str, int]] = set()
+        for route, account in pairs:
+            if route not in self._turns:
+                routes.add(route)
+            if (route, account, False) not in self._shares:
+                unread.add((route, account))
         if routes:
             self._turns.update(dict.fromkeys(routes, 0))
-            self._turns.update((row.route, row.rank) for row in _TURNS.all(connection, {"routes": routes}))
-        unread = sorted(pair for pair in wanted if (*pair, False) not in self._shares)
+            self._turns.update((row.route, row.rank) for row in _TURNS.all(connection, {"routes": sorted(routes)}))
         if unread:
             for route, account in unread:
                 self._shares[route, account, False] = self._shares[route, account, True] = _NONE
-            for row in _SHARES.all(connection, {"pairs": unread}):
+            for row in _SHARES.all(connection, {"pairs": sorted(unread)}):
                 self._shares[row.route, row.account_id, row.urgent] = row.rank
 
     def take(self, route: str, account: int, n: int, *, urgent: bool = False) -> int:

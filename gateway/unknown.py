@@ -66,7 +66,7 @@ def resend(connection: Connection, now: datetime, routes: Iterable[str]) -> tupl
         book.move(row, State.QUEUED, resent=True)
     cancel_siblings(connection, book)
     book.write(connection)
-    queued = [row for key, row in sent.items() if book.changes[key]["to_state"] == State.QUEUED]
+    queued = [row for key, row in sent.items() if book.changes[key].state == State.QUEUED]
     give_turns(connection, queued)
     earliest = connection.execute(select(func.min(_segment.c.due)).where(UNKNOWN)).scalar()
     return len(rows), frozenset(row.route for row in queued), earliest

@@ -54,7 +54,7 @@ def open_store(engine: Engine) -> Store:
         grants = claims.grants(connection, wanted)
         answers = intake.submit_many(connection, drafts, identifiers, grants)
         others = [claim for claim in wanted if claim.route not in grants]
-        found = iter(claims.claim_many(connection, others))
+        found = iter(claims.claim_many(connection, others) if others else ())
         return answers, [grants[one.route].taken if one.route in grants else next(found) for one in wanted]
 
     verbs: dict[str, Verb] = {

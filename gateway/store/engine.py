@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,11 @@ from gateway.store import hot
 from gateway.store.errors import StoreError as StoreError
 from gateway.store.errors import StoreLostError as StoreLostError
 from gateway.store.errors import WaitsError, forget_values
+from gateway.store.writer import Writer
 
 #: How long a statement waits for another's lock, and a work for a connection, in seconds.
 BUSY = 5.0
 
-#: In a connection's info: its next transaction is not to wait for other writers.
-HURRY = "hurry"
 #: Pauses while another writes, in seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.0005, 0.02
 
@@ -42,6 +41,9 @@ _PRAGMAS = (
     "temp_store=MEMORY",
     "wal_autocheckpoint=2000",
 )
+#: For what is no number and no text the driver looks for ways to adapt it, which it has none of, by raising exceptions:
+#: it costs more than the rest of a value's way. So it is told that these are to go as they are.
+_AS_THEY_ARE: Mapping[type, Callable[[Any], Any]] = {bool: int, bytes: bytes, type(None): {None: None}.get}
 #: What every PostgreSQL session is set to, whatever the server's configuration says. A daemon that was frozen within a
 #: transaction holds its locks for fifteen seconds, and no longer.
 _SETTINGS = "-c timezone=UTC -c synchronous_commit=on -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000"
@@ -119,6 +121,7 @@ def _postgresql(url: URL, connections: int) -> Engine:
 def _sqlite(url: URL) -> Engine:
     assert url.database is not None
     file = Path(url.database).absolute()
+    name = os.fspath(file)
 
     def connect() -> sqlite3.Connection:
         # mode=rw: only `create_file` makes a store. One that is made by the way would be empty, and would look like one
@@ -134,11 +137,13 @@ def _sqlite(url: URL) -> Engine:
             cached_statements=512,
         )
 
+    for kind, adapt in _AS_THEY_ARE.items():
+        sqlite3.register_adapter(kind, adapt)
     engine = create_engine(url, poolclass=NullPool, creator=connect, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def configure(dbapi: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-        record.info["file"] = _identity(file)
+        record.info["name"], record.info["file"] = name, _identity(name)
         cursor = dbapi.cursor()
         _write_ahead(cursor)
         for pragma in _PRAGMAS:
@@ -147,20 +152,19 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        _require_same_file(connection, file)
+        if type(connection) is Writer and connection.begun is not None:
+            return  # within a set, which has begun
+        _require_same_file(connection.info)
         if connection.get_execution_options().get("tocsin_reads", False):
             # A reader takes no lock: its snapshot is the WAL's.
             hot.execute(connection, "PRAGMA query_only=ON")
             hot.execute(connection, "BEGIN")
         else:
-            _begin_to_write(connection)
+            _begin_to_write(connection, connection.connection.dbapi_connection)
 
     @event.listens_for(engine, "commit")
     def still_there(connection: Connection) -> None:
-        _require_same_file(connection, file)
-        dbapi: Any = connection.connection.dbapi_connection
-        if not dbapi.in_transaction:
-            raise StoreError("the database dropped the transaction before it was committed; nothing of it was kept")
+        _require_transaction(connection.info, connection.connection.dbapi_connection)
 
     return engine
 
@@ -188,55 +192,106 @@ def create_file(engine: Engine) -> None:
         raise StoreError(f"the store's file {engine.url.database} cannot be made: {error.strerror}") from None
 
 
-def _identity(file: Path) -> tuple[int, int] | None:
+def _identity(name: str) -> tuple[int, int] | None:
     try:
-        status = file.stat()
+        status = os.stat(name)
     except OSError:
         return None
     return status.st_dev, status.st_ino
 
 
-def _begin_to_write(connection: Connection) -> None:
+def _begin_to_write(connection: Connection, cursor: Any, *, hurry: bool = False) -> None:
     """Take SQLite's lock of writers, which whoever writes now holds for at most `BUSY` seconds, let us hope.
 
-    `WaitsError` at once where `hurry` is in the connection's info. SQLite's own way of waiting is not to be had for one
+    Who is in a hurry does not wait: `WaitsError` at once. SQLite's own way of waiting is not to be had for one
     statement.
     """
-    driver: Any = connection.connection.dbapi_connection
-    give_up, pause = time.monotonic() + BUSY, _FIRST_PAUSE
+    give_up = 0.0
+    pause = _FIRST_PAUSE
     while True:
         try:
-            driver.execute("BEGIN IMMEDIATE")
+            cursor.execute("BEGIN IMMEDIATE")
             return
         except sqlite3.OperationalError as error:
             busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if busy and HURRY in connection.info:
+            if busy and hurry:
                 raise WaitsError("somebody else writes") from None
+            give_up = give_up or time.monotonic() + BUSY
             if not busy or time.monotonic() > give_up:
                 raise hot.failed(connection, "BEGIN IMMEDIATE", error) from error
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _require_same_file(connection: Connection, file: Path) -> None:
-    if connection.info["file"] != _identity(file):
-        raise StoreError(f"the store's file {file} was moved away or replaced while it was open")
+def _require_same_file(info: Mapping[str, Any]) -> None:
+    if info["file"] != _identity(info["name"]):
+        raise StoreError(f"the store's file {info['name']} was moved away or replaced while it was open")
+
+
+def _require_transaction(info: Mapping[str, Any], driver: Any) -> None:
+    """What must be so just before COMMIT, for it to keep everything, where it is found again."""
+    _require_same_file(info)
+    if not driver.in_transaction:
+        raise StoreError("the database dropped the transaction before it was committed; nothing of it was kept")
+
+
+def _require_no_failure(info: Mapping[str, Any]) -> None:
+    if "failed" in info:
+        raise StoreError(f"a statement of this transaction failed before: {info['failed']}")
+
+
+# Sets of the one writer -----------------------------------------------------------------------------------------------
+
+
+def begin_set(connection: Writer, *, hurry: bool = False) -> None:
+    """Begin a set's transaction; `WaitsError`, and nothing begun, where another writes and there is a hurry.
+
+    That the file is still in its place is looked at just before it is committed.
+    """
+    pooled = connection.connection
+    driver: Any = pooled.dbapi_connection
+    cursor = driver.cursor()  # one for all: every statement's rows are read before the next
+    _begin_to_write(connection, cursor, hurry=hurry)
+    connection.begun = driver
+    connection.cursor = None if "watch" in pooled.info else cursor
+
+
+def commit_set(connection: Writer) -> None:
+    """Commit it; `StoreError`, as from every transaction, where not all of it would be kept."""
+    driver, info = connection.begun, connection.connection.info
+    if connection.get_transaction() is not None:  # plain statements were among it
+        connection.commit()
+    else:
+        _require_transaction(info, driver)
+        _require_no_failure(info)
+        try:
+            driver.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise hot.failed(connection, "COMMIT", error) from error
+    connection.begun = connection.cursor = None
+
+
+def roll_back_set(connection: Writer) -> None:
+    """Undo what a set has written, whatever it has come to."""
+    driver, connection.begun, connection.cursor = connection.begun, None, None
+    connection.rollback()
+    if driver is not None and driver.in_transaction:
+        driver.execute("ROLLBACK")
+    connection.info.pop("failed", None)
 
 
 def _refuse_after_failure(engine: Engine) -> None:
     """Make a failed statement end its transaction for good, whoever swallows the error."""
 
     def refuse(connection: Connection, *_: Any) -> None:
-        failed = connection.info.get("failed")
-        if failed is not None:
-            raise StoreError(f"a statement of this transaction failed before: {failed}")
+        _require_no_failure(connection.info)
 
     @event.listens_for(engine, "handle_error")
     def remember(context: ExceptionContext) -> None:
         forget_values(context.original_exception, context.sqlalchemy_exception)
         connection = context.connection
         if connection is not None and not connection.closed and not connection.invalidated:
-            connection.info["failed"] = type(context.original_exception).__name__
+            hot.end(connection, context.original_exception)
 
     @event.listens_for(engine, "rollback")
     def forget(connection: Connection) -> None:

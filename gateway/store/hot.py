@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -24,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.store.errors import StoreError, forget_values
 from gateway.store.schema.base import Instant, from_stamp, stamp
+from gateway.store.writer import Writer
 
 Row = Any
 
@@ -43,24 +45,32 @@ class Statement:
     It belongs to a module, is compiled when it is first run, and depends on nothing but the schema of this version.
     """
 
-    def __init__(self, construct: Executable | Mapping[str, Executable], columns: Sequence[str] | None = None) -> None:
-        """`columns` are those that an INSERT gives."""
+    def __init__(
+        self,
+        construct: Executable | Mapping[str, Executable],
+        columns: Sequence[str] | None = None,
+        *,
+        order: Sequence[str] = (),
+    ) -> None:
+        """`columns` are those that an INSERT gives; `order` is that of the values of a row for `put`."""
         self._constructs: Mapping[str, Executable] = (
             construct if isinstance(construct, Mapping) else dict.fromkeys(_DIALECTS, construct)
         )
         self._columns = columns
-        self._compiled: dict[tuple[str, int], _Compiled] = {}
+        self._order = list(order)
+        self._plain: dict[str, _Compiled] = {}  # by the database's name
+        self._sized: dict[tuple[str, int], _Compiled] = {}
 
     def all(self, connection: Connection, values: Mapping[str, Any]) -> list[Row]:
         """The rows it finds; a list that is long is asked for in pieces, in the order of the list."""
-        compiled = self._for(connection, 0)
+        compiled = self._plain.get(connection.dialect.name) or self._compile(connection)
         if compiled.expanding is None:
             return _run(connection, compiled, compiled.bind(values))
         wanted: Sequence[Any] = values[compiled.expanding]
         rows: list[Row] = []
         for start in range(0, len(wanted), MOST_IN):
             some = wanted[start : start + MOST_IN]
-            sized = self._for(connection, 1 << (len(some) - 1).bit_length())
+            sized = self._for(connection, _room(len(some)))
             rows += _run(connection, sized, sized.bind_list(values, some))
         return rows
 
@@ -70,25 +80,52 @@ class Statement:
 
     def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it for each of these rows."""
-        compiled = self._for(connection, 0)
-        if len(rows) == 1:
-            _run(connection, compiled, compiled.bind(rows[0]))
-        elif rows:
-            bind = compiled.bind
-            _run_many(connection, compiled, [bind(row) for row in rows])
+        if rows:
+            bind = (self._plain.get(connection.dialect.name) or self._compile(connection)).bind
+            self.put(connection, [bind(row) for row in rows])
+
+    def put(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
+        """Run it for each of these rows: values in the statement's `order`, as the database keeps them (`stamp`)."""
+        if not rows:
+            return
+        compiled = self._plain.get(connection.dialect.name) or self._compile(connection)
+        cursor = connection.cursor if type(connection) is Writer else None
+        if cursor is None:
+            cursor = _ready(connection, compiled.text, rows[0]).cursor()
+        try:
+            if len(rows) == 1:
+                cursor.execute(compiled.text, rows[0])
+            else:
+                cursor.executemany(compiled.text, rows)
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise failed(connection, compiled.text, error) from error
+
+    def _compile(self, connection: Connection) -> _Compiled:
+        name = connection.dialect.name
+        compiled = self._plain[name] = _Compiled(self._constructs[name], name, 0, self._columns)
+        if self._order and self._order != compiled.names:
+            raise AssertionError(f"values are put as {self._order}, {name} wants {compiled.names}")
+        return compiled
 
     def _for(self, connection: Connection, size: int) -> _Compiled:
         key = (connection.dialect.name, size)
-        compiled = self._compiled.get(key)
+        compiled = self._sized.get(key)
         if compiled is None:
-            compiled = self._compiled[key] = _Compiled(self._constructs[key[0]], key[0], size, self._columns)
+            compiled = self._sized[key] = _Compiled(self._constructs[key[0]], key[0], size, self._columns)
         return compiled
 
 
+def _room(n: int) -> int:
+    """The length of the list that so many values are asked for in: there are but a few, each of them compiled."""
+    if n <= 8:
+        return 1 << (n - 1).bit_length()
+    return -(-n // 8) * 8 if n <= 64 else -(-n // 32) * 32
+
+
 def insert_into(table: Table, *without: str) -> Statement:
-    """The INSERT of whole rows into a table, but for some columns, which the database fills."""
+    """The INSERT of whole rows into a table, but for some columns, which the database fills; in the table's order."""
     columns = [column.name for column in table.c if column.name not in without]
-    return Statement(insert(table).inline(), columns)
+    return Statement(insert(table).inline(), columns, order=columns)
 
 
 class _Compiled:
@@ -106,7 +143,7 @@ class _Compiled:
             filled = construct.params({lists[0]: [tuple(width) if width else None] * size, **others})
             sized = filled.compile(dialect=_DIALECTS[dialect], compile_kwargs={"render_postcompile": True})
         self.text = str(sized)
-        names: list[str] = list(sized.positiontup)
+        self.names = names = list(sized.positiontup)
         known = [name for name in names if name in plain.binds]
         self._before = next((n for n, name in enumerate(names) if name not in plain.binds), 0)
         wanted = [name for name in known if plain.binds[name].required]
@@ -157,32 +194,36 @@ def _reader(construct: Any, dialect: str) -> Callable[[Any], list[Row]]:
     if not columns:
         return lambda cursor: []
     kind = namedtuple("Found", [column.key for column in columns])  # type: ignore[misc]
-    make: Callable[[Iterable[Any]], Row] = kind._make
+    make: Callable[[Iterable[Any]], Row] = partial(tuple.__new__, kind)
     instants = [n for n, column in enumerate(columns) if isinstance(column.type, Instant)]
     flags = [n for n, column in enumerate(columns) if isinstance(column.type, Boolean)] if dialect == "sqlite" else []
     if not instants and not flags:
         return lambda cursor: [make(values) for values in cursor.fetchall()]
 
-    def convert(values: Sequence[Any]) -> Row:
-        some = list(values)
-        for n in instants:
-            if some[n] is not None:
-                some[n] = from_stamp(some[n])
-        for n in flags:
-            some[n] = bool(some[n])
-        return make(some)
+    def convert(cursor: Any) -> list[Row]:
+        rows = []
+        for values in cursor.fetchall():
+            some = list(values)
+            for n in instants:
+                kept = some[n]
+                if kept is not None:
+                    some[n] = from_stamp(kept)
+            for n in flags:
+                some[n] = bool(some[n])
+            rows.append(make(some))
+        return rows
 
-    return lambda cursor: [convert(values) for values in cursor.fetchall()]
+    return convert
 
 
 # The driver -----------------------------------------------------------------------------------------------------------
 
 
 def execute(connection: Connection, text: str) -> Any:
-    """Run a statement without parameters, inside or outside of a transaction; the driver's cursor."""
-    driver: Any = connection.connection.dbapi_connection
+    """Run a statement without parameters, inside of a transaction or not; the driver's cursor, to be read at once."""
+    cursor: Any = connection.cursor if type(connection) is Writer else None
     try:
-        return driver.execute(text)
+        return (cursor or connection.connection.dbapi_connection).execute(text)  # type: ignore[union-attr]
     except connection.dialect.loaded_dbapi.Error as error:
         raise failed(connection, text, error) from error
 
@@ -201,17 +242,12 @@ def _ready(connection: Connection, text: str, values: Sequence[Any]) -> Any:
 
 
 def _run(connection: Connection, compiled: _Compiled, values: Sequence[Any]) -> list[Row]:
-    driver = _ready(connection, compiled.text, values)
+    cursor = connection.cursor if type(connection) is Writer else None
+    if cursor is None:
+        cursor = _ready(connection, compiled.text, values).cursor()
     try:
-        return compiled.read(driver.execute(compiled.text, values))
-    except connection.dialect.loaded_dbapi.Error as error:
-        raise failed(connection, compiled.text, error) from error
-
-
-def _run_many(connection: Connection, compiled: _Compiled, rows: Sequence[Sequence[Any]]) -> None:
-    driver = _ready(connection, compiled.text, rows[0])
-    try:
-        driver.cursor().executemany(compiled.text, rows)
+        cursor.execute(compiled.text, values)
+        return compiled.read(cursor)
     except connection.dialect.loaded_dbapi.Error as error:
         raise failed(connection, compiled.text, error) from error
 
@@ -229,5 +265,12 @@ def failed(connection: Connection, text: str, error: Exception) -> BaseException
         connection.invalidate(error)
         connection.engine.dispose()  # the others of the pool have most likely died with it
     else:
-        connection.info["failed"] = type(error).__name__
+        end(connection, error)
     return wrapped
+
+
+def end(connection: Connection, error: BaseException) -> None:
+    """Let nothing more be done in this transaction, in which a statement failed."""
+    connection.info["failed"] = type(error).__name__
+    if type(connection) is Writer:
+        connection.cursor = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import chain
 
 from sqlalchemy import Connection, bindparam, text, update
 
@@ -40,8 +41,11 @@ class Identifiers:
 
     def supply(self, connection: Connection, n: int) -> Iterator[int]:
         """Identifiers without end: `n` are taken at once, more when they are wanted after all."""
+        return chain.from_iterable(self._lots(connection, n))
+
+    def _lots(self, connection: Connection, n: int) -> Iterator[list[int]]:
         while True:
-            yield from self.take(connection, n)
+            yield self.take(connection, n)
             n = MORE
 
     def take(self, connection: Connection, n: int) -> list[int]:

@@ -10,18 +10,15 @@ Who remembers a row keeps it up to date where he writes it, in the same transact
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection
 
 from gateway.store import hot
+from gateway.store.writer import Writer
 
 #: Of each kind so many are remembered; one more, and they are read anew.
 MOST = 5000
-
-_NAME = "memory"
 
 
 class Memory:
@@ -31,11 +28,8 @@ class Memory:
         self._facts: dict[str, dict[Any, Any]] = {}
         self._version: int | None = None
 
-    @contextlib.contextmanager
-    def used(self, connection: Connection) -> Iterator[None]:
-        """In a transaction that begins here and is committed within: what is known, if that is still so."""
-        connection.begin()
-        info = connection.info
+    def known(self, connection: Writer) -> dict[str, dict[Any, Any]]:
+        """What is known in the transaction that has just begun, to be added to until its COMMIT."""
         version = hot.execute(connection, "PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self.forget()
@@ -43,14 +37,7 @@ class Memory:
         for some in self._facts.values():
             if len(some) > MOST:
                 some.clear()
-        info[_NAME] = self._facts
-        try:
-            yield
-        except BaseException:
-            self.forget()
-            raise
-        finally:
-            del info[_NAME]
+        return self._facts
 
     def forget(self) -> None:
         """Somebody else writes on the connection, or it is another one, or something failed."""
@@ -60,10 +47,10 @@ class Memory:
 
 def of(connection: Connection, kind: str) -> dict[Any, Any]:
     """What is known of this kind in this transaction, to be read and added to; outside of a set nothing, for nobody."""
-    known: dict[str, dict[Any, Any]] | None = connection.info.get(_NAME)
+    known = connection.facts if type(connection) is Writer else None
     return {} if known is None else known.setdefault(kind, {})
 
 
 def lasts(connection: Connection) -> bool:
     """Whether what is known in this transaction is known in the next."""
-    return _NAME in connection.info
+    return type(connection) is Writer and connection.facts is not None

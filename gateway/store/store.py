@@ -22,11 +22,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.store import hot
 from gateway.store.carrier import Both, Verb
-from gateway.store.engine import HURRY, is_sqlite, reads
+from gateway.store.engine import begin_set, commit_set, is_sqlite, reads, roll_back_set
 from gateway.store.errors import StoreError, StoreLostError, WaitsError, explain, is_lost, is_the_stores, may_rerun
 from gateway.store.identifiers import Identifiers
 from gateway.store.memory import Memory
 from gateway.store.sets import Lane, Observe, Ride
+from gateway.store.writer import Writer
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -57,7 +58,7 @@ class Store:
         self._reads = reads(engine)
         # SQLite has one writer: one thread, and one connection that stays open. PostgreSQL has as many as it likes.
         self._one_writer = is_sqlite(engine)
-        self._kept: Connection | None = None
+        self._kept: Writer | None = None
         self._memory = Memory()
         self._readers_own: dict[int, Connection] = {}
         self._alone = threading.RLock()
@@ -103,28 +104,47 @@ class Store:
 
     def _run_set(self, work: Work[T]) -> T:
         """Likewise, for the one writer's sets: what one knew, the next need not ask."""
-
-        return _until_done(lambda: self._set(work))
+        with self._alone:
+            return _until_done(lambda: self._set(work))
 
     def _run_set_here(self, work: Work[T]) -> T:
         """Likewise, in the event loop's own thread: `WaitsError`, and nothing done, where somebody else writes."""
         if self._kept is None or not self._alone.acquire(blocking=False):
             raise WaitsError("somebody else writes")
         try:
-            info = self._kept.info
-            info[HURRY] = True
-            try:
-                return self._set(work)
-            finally:
-                info.pop(HURRY, None)
+            return self._set(work, hurry=True)
         finally:
             self._alone.release()
 
-    def _set(self, work: Work[T]) -> T:
-        with self._connection() as connection, self._memory.used(connection):
+    def _set(self, work: Work[T], *, hurry: bool = False) -> T:
+        """A work of the one writer, begun and committed on the driver's own connection."""
+        connection = self._kept
+        if connection is None:
+            connection = self._kept = self._connect_writer()
+        try:
+            begin_set(connection, hurry=hurry)
+            connection.facts = self._memory.known(connection)
             result = work(connection)
-            _commit(connection)
-            return result
+            commit_set(connection)
+        except WaitsError:  # nothing has begun
+            raise
+        except BaseException as error:
+            self._memory.forget()
+            self._undo_set(connection, error)
+            raise
+        finally:
+            connection.facts = None
+        return result
+
+    def _undo_set(self, connection: Writer, error: BaseException) -> None:
+        sound = not isinstance(error, SQLAlchemyError | StoreError)  # a refusal, or a defect of the work
+        try:
+            roll_back_set(connection)
+        except Exception:
+            log.debug("a set could not be undone", exc_info=True, extra={"action": "store_drop_failed"})
+            sound = False
+        if not sound:
+            self._drop(connection)
 
     def read_now(self, work: Work[T]) -> T:
         """`read` for the command line: in this thread."""
@@ -165,12 +185,13 @@ class Store:
     def _connection(self) -> Iterator[Connection]:
         """A connection; whatever happens to it, the next work begins on a sound one."""
         with self._alone if self._one_writer else contextlib.nullcontext():
-            connection = self._kept or self._connect()
-            self._kept = connection if self._one_writer else None
+            connection: Connection
+            if self._one_writer:
+                connection = self._kept = self._kept or self._connect_writer()
+            else:
+                connection = self.engine.connect()
             try:
                 yield connection
-            except WaitsError:  # nothing has begun
-                raise
             except (SQLAlchemyError, StoreError):
                 self._drop(connection)
                 raise
@@ -184,10 +205,9 @@ class Store:
                 if connection is not self._kept:
                     connection.close()
 
-    def _connect(self) -> Connection:
-        connection = self.engine.connect()
-        if self._one_writer:
-            hot.execute(connection, "PRAGMA busy_timeout=0")  # `engine` waits for other writers, where it may
+    def _connect_writer(self) -> Writer:
+        connection = Writer(self.engine)
+        hot.execute(connection, "PRAGMA busy_timeout=0")  # `engine` waits for other writers, where it may
         return connection
 
     def _drop(self, connection: Connection) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.store import engine as engines
 from gateway.store import schema
-from gateway.store.engine import HURRY, open_engine, parse_url
+from gateway.store.engine import open_engine, parse_url
 from gateway.store.errors import StoreError, WaitsError
 from gateway.store.store import Store
 
@@ -89,7 +89,6 @@ async def test_here_nothing_is_waited_for_and_the_connection_stays(
             store._run_set_here(lambda one: mark(one, ["never"]))
     assert time.monotonic() - began < 1
     assert kept(store) is connection
-    assert HURRY not in store._kept.info  # type: ignore[union-attr]
     let_go()
     store._run_set_here(lambda one: mark(one, ["here"]))
     assert kept(store) is connection

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.store import hot, schema
 from gateway.store.engine import StoreError
 from gateway.store.hot import MOST_IN
+from gateway.store.schema.base import stamp
 from gateway.store.store import Store
 
 HOLD, SHARE = schema.hold, schema.share
@@ -27,6 +28,9 @@ PAIRS = hot.Statement(
     .order_by(HOLD.c.name)
 )
 MOVE = hot.Statement(update(HOLD).where(HOLD.c.name == bindparam("which")).values(since=bindparam("to"), kind="moved"))
+SHIFT = hot.Statement(
+    update(HOLD).where(HOLD.c.name == bindparam("which")).values(since=bindparam("to")), order=("to", "which")
+)
 WRONG = hot.Statement(select(text("1 FROM nowhere")))
 
 
@@ -61,7 +65,27 @@ async def test_constants_and_instants_find_their_places(store: Store) -> None:
     assert (row.kind, row.since) == ("moved", later)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 5, MOST_IN, MOST_IN + 1, 2 * MOST_IN + 3])
+@pytest.mark.parametrize("n", [1, 3])
+async def test_rows_that_are_put_are_those_that_are_written(store: Store, n: int) -> None:
+    names = [f"{k}" for k in range(2 * n)]
+    await store.run(lambda connection: ADD.write(connection, rows(*names[:n])))
+    await store.run(lambda connection: ADD.put(connection, [("mark", name, stamp(NOW)) for name in names[n:]]))
+    found = await store.read(lambda connection: FIND.all(connection, {"names": names}))
+    assert [(row.kind, row.name, row.since) for row in found] == [("mark", name, NOW) for name in names]
+    later = NOW.replace(year=2027)
+    await store.run(lambda connection: SHIFT.put(connection, [(stamp(later), name) for name in names[:n]]))
+    found = await store.read(lambda connection: FIND.all(connection, {"names": names}))
+    assert [row.since for row in found] == [later] * n + [NOW] * n
+
+
+async def test_values_in_another_order_than_the_statements_are_not_put(store: Store) -> None:
+    moved = update(HOLD).where(HOLD.c.name == bindparam("which")).values(since=bindparam("to"))
+    wrong = hot.Statement(moved, order=("which", "to"))
+    with pytest.raises(AssertionError, match="wants"):
+        await store.run(lambda connection: wrong.put(connection, [("a", stamp(NOW))]))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 9, 22, 65, MOST_IN, MOST_IN + 1, 2 * MOST_IN + 3])
 async def test_lists_of_any_length_are_found_whole_and_in_order(store: Store, n: int) -> None:
     names = [f"{k:05}" for k in range(n)]
     await store.run(lambda connection: ADD.write(connection, rows(*names)))

@@ -17,7 +17,7 @@ from gateway.failure import RefusedError
 from gateway.store import memory, schema, sets
 from gateway.store.engine import open_engine, parse_url
 from gateway.store.errors import StoreError
-from gateway.store.memory import MOST, Memory
+from gateway.store.memory import MOST
 from gateway.store.store import Store
 
 HOLD = schema.hold
@@ -279,21 +279,19 @@ async def test_on_a_database_with_many_writers_no_set_knows_anything(database: s
 
 
 def test_it_is_known_only_within(store: Store) -> None:
+    used: list[Connection] = []
+
+    def know(connection: Connection) -> list[Known]:
+        used.append(connection)
+        return learn(connection, ["a"])
 
     def know_and_fail(connection: Connection) -> None:
         assert learn(connection, ["c"]) == [{"a": True}]
         spoil(connection, [ZeroDivisionError("ours")])
 
-    one = Memory()
-    with store.engine.connect() as connection:
-        with one.used(connection):
-            learn(connection, ["a"])
-            connection.commit()
-        assert not memory.lasts(connection)
-        assert learn(connection, ["b"]) == [{}]
-        with pytest.raises(ZeroDivisionError), one.used(connection):
-            know_and_fail(connection)
-        connection.rollback()
-        with one.used(connection):
-            assert learn(connection, ["d"]) == [{}]
-            connection.rollback()
+    assert store._run_set(know) == [{}]
+    assert not memory.lasts(used[0])
+    assert learn(used[0], ["b"]) == [{}]
+    with pytest.raises(ZeroDivisionError):
+        store._run_set(know_and_fail)
+    assert store._run_set(lambda connection: learn(connection, ["d"])) == [{}]

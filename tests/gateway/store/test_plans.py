@@ -131,6 +131,7 @@ def plans(store: Store) -> Iterator[list[tuple[str, str]]]:
 
     event.listen(store.engine, "before_cursor_execute", look)
     event.listen(store.engine, "begin", watch)
+    store.run_now(lambda connection: None)  # a set begins past the engine, on the connection of this work
     yield collected
     event.remove(store.engine, "before_cursor_execute", look)
     event.remove(store.engine, "begin", watch)

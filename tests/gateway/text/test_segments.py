@@ -105,6 +105,14 @@ def test_a_single_segment_has_no_header() -> None:
     assert cut.payloads(7) == [b"a" * 160]
 
 
+@pytest.mark.parametrize("concat", ["udh8", "udh16", "sar", "payload", text.LETTER])
+def test_what_fits_into_one_part_is_its_octets_however_parts_are_tied_together(concat: str) -> None:
+    """Intake takes it so, without asking for payloads."""
+    cut = text.cut("hello, Zoë {}", concat=concat)
+    assert cut.payloads(7) == [cut.parts[0].body]
+    assert not cut.udhi
+
+
 def test_sar_parts_have_no_header_and_a_message_payload_is_in_one_piece() -> None:
     sar = text.cut("a" * 161, concat="sar")
     assert not sar.udhi
