@@ -49,16 +49,15 @@ class Claim:
 
 @dataclass(slots=True)
 class Grant:
-    """What a claim may get of what is just taken in, since nothing waits on its route: `left` more segments."""
+    """What a claim may get of what is just taken in, since nothing waits on its route: `left` more segments.
+
+    `at` is when it is claimed, as a stamp.
+    """
 
     claim: Claim
     left: int
+    at: int
     taken: list[Claimed] = field(default_factory=list)
-    #: When it is claimed, as a stamp.
-    at: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.at = stamp(self.claim.now)
 
     def takes(self, parts: int, expires: int) -> bool:
         """Whether all parts of a message, which are good until this stamp, may leave at once.
@@ -155,7 +154,7 @@ def grants(connection: Connection, claims: Sequence[Claim]) -> dict[str, Grant]:
         if claim.route not in empty and not _ANY_READY.all(connection, {"on_route": claim.route}):
             empty[claim.route] = True
         if claim.route in empty:
-            found[claim.route] = Grant(claim, min(claim.limit, MOST))
+            found[claim.route] = Grant(claim, min(claim.limit, MOST), stamp(claim.now))
     return found
 
 

@@ -340,7 +340,8 @@ def _gather(
     pot = purse.state
     if pot != purse.written:
         purse.written = pot
-        pots.append((*pot[:3], stamp(pot[3]) if pot[3] is not None else None, account))
+        bought, used, reserved, current = pot
+        pots.append((bought, used, reserved, stamp(current) if current is not None else None, account))
     at, stamped = None, 0
     for entry in purse.entries:
         if entry.at is not at:

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
-from gateway import credit, text, turns
+from gateway import credit, held, text, turns
 from gateway.draft import Draft, Leg, Recipient, Request, Way
-from gateway.intake import EXPANSION, Filler, Rows, current_holds, long_addresses
+from gateway.filling import EXPANSION, Filler, Rows
 from gateway.message import Channel, Origin
 from gateway.references import References
 from gateway.store import schema
@@ -38,9 +38,9 @@ def expand_next(connection: Connection, identifiers: Identifiers) -> Expanded | 
     draft = draft_of(connection, chunk.message_id, chunk.recipients)
     order = turns.Turns(connection, ((route, chunk.account_id) for route in draft.ways))
     wanted = sum(1 + draft.parts(leg) for leg in draft.legs)
-    holds = current_holds(connection, [chunk.account_id])
+    holds = held.current(connection, [chunk.account_id])
     rows = Rows()
-    references = References(connection, long_addresses([draft]))
+    references = References(connection, (leg.recipient.address for leg in draft.legs if draft.parts(leg) > 1))
     filler = Filler(rows, order, holds, iter(identifiers.take(connection, wanted)), references).of(draft)
     filler.add_deliveries(chunk.message_id, draft.legs, credit.Reserved(chunk.units, chunk.allotment, chunk.period))
     connection.execute(delete(_chunk).where(_chunk.c.message_id == chunk.message_id, _chunk.c.n == chunk.n))

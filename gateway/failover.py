@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from gateway import credit, intake, routing, text
+from gateway import credit, held, routing, text
 from gateway.failure import RefusedError
 from gateway.message import PAID, RETURNED, Channel, State
 from gateway.references import References
@@ -144,7 +144,7 @@ def _decide(connection: Connection, delivery: _Delivery, identifiers: Identifier
     first = over[0]
     row = first.row
     whole = not any(state in PAID for state in others) and not any(part.resent for part in delivery.rows)
-    holds = intake.current_holds(connection, [row.account_id])
+    holds = held.current(connection, [row.account_id])
     part = next(one for one in delivery.rows if one.id == row.id)
     tried = delivery.tried()
     for route in routing.able(first.routes, Channel(part.channel), part.address):

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from gateway import claims, intake, routing, settlement
+from gateway import claims, held, routing, settlement
 from gateway.draft import route_for
 from gateway.failure import RefusedError
 from gateway.message import Channel, State
@@ -130,7 +130,7 @@ def _relieve(
     deliveries: dict[int, list[Any]] = {}
     for row in connection.execute(_DELIVERIES, values):
         deliveries.setdefault(row.delivery_id, []).append(row)
-    holds = intake.current_holds(connection, sorted({rows[0].account_id for rows in deliveries.values()}))
+    holds = held.current(connection, sorted({rows[0].account_id for rows in deliveries.values()}))
     moved: dict[int, str] = {}
     events: list[dict[str, Any]] = []
     for rows in deliveries.values():
@@ -154,7 +154,7 @@ def _relieve(
 
 
 def _instead(
-    rows: Sequence[Any], ailing: Route, well: Sequence[Route], room: Mapping[str, int], holds: intake.Holds
+    rows: Sequence[Any], ailing: Route, well: Sequence[Route], room: Mapping[str, int], holds: held.Holds
 ) -> Route | None:
     """The route a delivery may go by instead, all of it or nothing; None where there is none."""
     first = rows[0]

@@ -252,13 +252,13 @@ def begin_set(connection: Writer, *, hurry: bool = False) -> None:
     driver: Any = pooled.dbapi_connection
     cursor = driver.cursor()  # one for all: every statement's rows are read before the next
     _begin_to_write(connection, cursor, hurry=hurry)
-    connection.begun = driver
+    connection.begun, connection.notes = driver, pooled.info
     connection.cursor = None if "watch" in pooled.info else cursor
 
 
 def commit_set(connection: Writer) -> None:
     """Commit it; `StoreError`, as from every transaction, where not all of it would be kept."""
-    driver, info = connection.begun, connection.connection.info
+    driver, info = connection.begun, connection.notes
     if connection.get_transaction() is not None:  # plain statements were among it
         connection.commit()
     else:

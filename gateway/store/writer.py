@@ -17,6 +17,8 @@ class Writer(Connection):
 
     #: The driver's connection, while a set has begun on it.
     begun: Any = None
+    #: Its `info`, at hand: what is known of the connection.
+    notes: Any = None
     #: Its cursor, for as long as hot statements may go straight to it: nothing has failed, and nobody watches.
     cursor: Any = None
     #: What is known in this set (`gateway.store.memory`); None outside of one.

@@ -15,7 +15,8 @@ from gateway import accounts, expansion, holds, verbs
 from gateway.credit import NotEnoughError
 from gateway.dsn import Asked
 from gateway.failure import RefusedError
-from gateway.intake import CHUNK, COMPACT, KeyUsedError, Taken, submit_many
+from gateway.filling import CHUNK
+from gateway.intake import COMPACT, KeyUsedError, Taken, submit_many
 from gateway.message import Channel
 from gateway.routing import Route
 from gateway.store import schema

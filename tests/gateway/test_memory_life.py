@@ -20,7 +20,7 @@ from gateway.draft import Draft
 from gateway.failure import RefusedError
 from gateway.message import OPEN, Claimed
 from gateway.settlement import Settle
-from gateway.store import memory, schema, sets
+from gateway.store import carrier, memory, schema
 from gateway.store.errors import StoreError
 from gateway.store.identifiers import Identifiers
 from gateway.store.store import Store
@@ -232,7 +232,7 @@ async def test_whatever_comes_in_between_the_books_are_exact_and_nothing_is_give
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if where == "there":
-        monkeypatch.setattr(sets, "FEW", 0)
+        monkeypatch.setattr(carrier, "FEW", 0)
     desk = desk_on(open_store(sqlite_database))
     life = Life(desk, desk_on(open_store(sqlite_database)), seed)
     books = Books(sqlite_database)

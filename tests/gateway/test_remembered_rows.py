@@ -14,7 +14,7 @@ from sqlalchemy import Connection, update
 from gateway import accounts, claims, credit, holds, verbs
 from gateway.credit import NotEnoughError
 from gateway.intake import Taken
-from gateway.store import hot, schema, sets
+from gateway.store import carrier, hot, schema
 from gateway.store.errors import StoreError
 from gateway.store.identifiers import STOCK
 from gateway.store.store import Store
@@ -32,7 +32,7 @@ def store(
 ) -> Store:
     """Only on SQLite anything is remembered; sets are carried out in the loop's own thread, or in the writer's."""
     if request.param == "there":
-        monkeypatch.setattr(sets, "FEW", 0)
+        monkeypatch.setattr(carrier, "FEW", 0)
     one: Store = open_store(sqlite_database)
     return one
 

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, insert, select, text
 
 from gateway.failure import RefusedError
-from gateway.store import memory, schema, sets
+from gateway.store import carrier, memory, schema
 from gateway.store.engine import open_engine, parse_url
 from gateway.store.errors import StoreError
 from gateway.store.memory import MOST
@@ -60,7 +60,7 @@ def put_in_place(copy: Path, file: Path) -> None:
 def where(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Sets are carried out in the loop's own thread, or in the writer's."""
     if request.param == "there":
-        monkeypatch.setattr(sets, "FEW", 0)
+        monkeypatch.setattr(carrier, "FEW", 0)
     found: str = request.param
     return found
 
