@@ -32,10 +32,13 @@ def fold(written: str) -> str:
 def folded_forms(written: str) -> tuple[str, ...]:
     """What the other side may have written for this id, likeliest first: the same, hex for decimal, decimal for hex."""
     same = fold(written)
+    hexadecimal, decimal = _HEX.fullmatch(same), _DECIMAL.fullmatch(same)
+    if hexadecimal is None and decimal is None:
+        return (same,)
     forms = [same]
-    if _DECIMAL.fullmatch(same):
+    if decimal is not None:
         forms.append(f"{int(same):x}")
-    if _HEX.fullmatch(same):
+    if hexadecimal is not None:
         forms.append(str(int(same, 16)))
     return tuple(dict.fromkeys(forms))
 

@@ -34,21 +34,18 @@ class Class(StrEnum):
 class Meaning:
     """One code's meaning: what to do, how it is called, and a sentence for whoever sent the message.
 
+    `code` is the code as people look it up: `0x00000058`.
     `tries` is how often a transient refusal by this code is worth trying here; None says nothing. After that another
     route is tried, or, where `elsewhere` is false, it has failed.
     """
 
     status: int
+    code: str
     name: str
     what: Class
     text: str
     tries: int | None = None
     elsewhere: bool = True
-
-    @property
-    def code(self) -> str:
-        """The code as people look it up: `0x00000058`."""
-        return f"0x{self.status:08X}"
 
 
 _ACCEPTED = "The operator's SMS centre has the message."
@@ -120,6 +117,8 @@ _TABLE: dict[int, tuple[str, Class, str, int | None]] = {
     0x104: ("RINVDCS", Class.PERMANENT, _DEFECT, None),
 }
 
+#: A code that is in no table.
+_NOBODYS: tuple[str, Class, str, int | None] = ("", Class.DOUBTFUL, _REFUSED, None)
 #: The try at which a doubtful code is final: it is transient twice.
 _DOUBTFUL_TRIES = 3
 
@@ -140,10 +139,21 @@ def meaning(status: int, overrides: Mapping[int, str] | None = None) -> Meaning:
 
     A code that nobody here knows, the vendors' own (0x400 to 0x4FF) among them, is doubtful, and gets no name.
     """
-    name, what, text, tries = _TABLE.get(status, ("", Class.DOUBTFUL, _REFUSED, None))
     override = overrides.get(status) if overrides else None
     if override is not None:
-        return Meaning(status, name, OVERRIDES[override], text)
+        name, _, text, _ = _TABLE.get(status, _NOBODYS)
+        return Meaning(status, _code(status), name, OVERRIDES[override], text)
+    return _MEANINGS.get(status) or _meant(status, *_NOBODYS)
+
+
+def _code(status: int) -> str:
+    return f"0x{status:08X}"
+
+
+def _meant(status: int, name: str, what: Class, text: str, tries: int | None) -> Meaning:
     if what is Class.DOUBTFUL:
-        return Meaning(status, name, Class.TRANSIENT, text, _DOUBTFUL_TRIES, elsewhere=False)
-    return Meaning(status, name, what, text, tries)
+        return Meaning(status, _code(status), name, Class.TRANSIENT, text, _DOUBTFUL_TRIES, elsewhere=False)
+    return Meaning(status, _code(status), name, what, text, tries)
+
+
+_MEANINGS = {status: _meant(status, *row) for status, row in _TABLE.items()}
