@@ -70,6 +70,9 @@ class _Feeder:
         self.empty_until = 0.0
         #: Its transport has taken all it can, and more waits: an answer makes room for the next.
         self.full = False
+        #: Since when a kick is put off that came while nothing was believed to wait, and after which claim the last came.
+        self.doubt: float | None = None
+        self.kicked_after = datetime.min.replace(tzinfo=UTC)
         self.again: asyncio.TimerHandle | None = None
         self.lost: tuple[Claim, StoreLostError] | None = None
         self.granted: tuple[int, float | None, str] | None = None
@@ -191,16 +194,30 @@ class Dispatcher:
     def kick(self, routes: Sequence[str] | None = None) -> None:
         """There may be something to do for these routes; None: for all."""
         for feeder in self._feeders.values() if routes is None else map(self._feeders.get, routes):
-            if feeder is None or feeder.again is not None:
+            if feeder is None:
                 continue
-            if time.monotonic() < feeder.empty_until:
-                # Most likely this tells of what a claim came along with, and has. If not, a moment is no harm.
-                feeder.again = asyncio.get_running_loop().call_later(_MOMENT, self._kick_again, feeder)
-            else:
+            feeder.kicked_after = self._last_claim
+            if feeder.doubt is not None:
+                continue
+            now = time.monotonic()
+            if now >= feeder.empty_until:
                 feeder.kick.set()
+                continue
+            # Most likely this tells of what a claim came along with, and has. If not, a moment is no harm.
+            feeder.doubt = now
+            if feeder.again is None:
+                feeder.again = asyncio.get_running_loop().call_later(_MOMENT, self._kick_again, feeder)
 
     def _kick_again(self, feeder: _Feeder) -> None:
+        """A kick was put off, a moment ago at least; but for what a claim made since then has shown not to be there."""
         feeder.again = None
+        if feeder.doubt is None:
+            return
+        left = feeder.doubt + _MOMENT - time.monotonic()
+        if left > 0:
+            feeder.again = asyncio.get_running_loop().call_later(left, self._kick_again, feeder)
+            return
+        feeder.doubt = None
         feeder.empty_until = 0.0
         feeder.kick.set()
 
@@ -291,6 +308,8 @@ class Dispatcher:
         # Only where nobody else brings work for this route, and every intake is seen by `_ride`.
         feeder.full = len(claimed) >= wanted
         feeder.empty_until = time.monotonic() + _MOMENT if self._rides and not feeder.full else 0.0
+        if not feeder.full and claim.now > feeder.kicked_after:
+            feeder.doubt = None  # what the kicks told of would have been claimed
         if not claimed:
             return False
         for segment in claimed:

@@ -39,6 +39,8 @@ from gateway.transports.smpp.pdu import (
     name_of,
 )
 
+_TAG_AND_LENGTH = struct.Struct(">HH")
+
 _INVALID_LENGTH = 0x02
 _INVALID_COMMAND = 0x03
 _INVALID_OPTIONAL = 0xC0
@@ -173,7 +175,7 @@ def c_octets(name: str, value: str) -> bytes:
         raise EncodeError(f"{name} has a character that SMPP cannot carry there") from None
     if len(octets) >= _LONGEST[name]:
         raise EncodeError(f"{name} has {len(octets)} characters; SMPP 3.4 allows {_LONGEST[name] - 1}")
-    if b"\0" in octets:
+    if 0 in octets:
         raise EncodeError(f"{name} has a NUL inside")
     return octets
 
@@ -181,7 +183,7 @@ def c_octets(name: str, value: str) -> bytes:
 def _tlv_octets(tag: int, value: bytes) -> bytes:
     if len(value) > 0xFFFF:
         raise EncodeError(f"optional parameter 0x{tag:04X} has {len(value)} octets; 65535 is the most")
-    return struct.pack(">HH", tag, len(value)) + value
+    return _TAG_AND_LENGTH.pack(tag, len(value)) + value
 
 
 def _mandatory_by_smpplib(command: int, body: Body) -> bytes:
@@ -256,7 +258,7 @@ def _message_answer(octets: bytes) -> MessageAnswer:
     out, or send one with a refusal (section 4.4.2 says none then).
     """
     behind = octets.find(0, 16) + 1
-    tlvs = _read_tlvs(octets[behind:]) if 0 < behind < len(octets) else ()
+    tlvs = _read_tlvs(octets, behind) if 0 < behind < len(octets) else ()
     return MessageAnswer(message_id(octets), tlvs if isinstance(tlvs, tuple) else ())
 
 
@@ -276,7 +278,7 @@ def _short_message(octets: bytes) -> ShortMessage | None:
         return None
     tlvs: Tlvs = ()
     if end < len(octets):
-        read = _read_tlvs(octets[end:])
+        read = _read_tlvs(octets, end)
         if isinstance(read, Malformed):
             return None
         tlvs = read
@@ -339,18 +341,20 @@ def _read(kind: type[Bind | BindAnswer | ShortMessage | Query | QueryAnswer], co
     return Bind(**values) if kind is Bind else kind(**values | {"tlvs": tlvs})
 
 
-def _read_tlvs(octets: bytes) -> Tlvs | Malformed:
-    """Optional parameters (section 5.3). Up to three stray zero octets behind them are let pass: centres send them."""
+def _read_tlvs(octets: bytes, at: int = 0) -> Tlvs | Malformed:
+    """Optional parameters from `at` to the end (section 5.3).
+
+    Up to three stray zero octets behind them are let pass: centres send them.
+    """
     tlvs: list[tuple[int, bytes]] = []
     end = len(octets)
-    at = 0
     while end - at >= 4:
-        tag = octets[at] << 8 | octets[at + 1]
-        stop = at + 4 + (octets[at + 2] << 8 | octets[at + 3])
-        if stop > end:
+        tag, length = _TAG_AND_LENGTH.unpack_from(octets, at)
+        at += 4
+        if at + length > end:
             return Malformed(f"the optional parameter 0x{tag:04X} is longer than the PDU", _INVALID_OPTIONAL)
-        tlvs.append((tag, octets[at + 4 : stop]))
-        at = stop
+        tlvs.append((tag, octets[at : at + length]))
+        at += length
     if at < end and any(octets[at:]):
         return Malformed("octets that are no optional parameter stand at the end", _INVALID_OPTIONAL)
     return tuple(tlvs)

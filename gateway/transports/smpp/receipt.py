@@ -64,8 +64,8 @@ _FIELD = re.compile(r"(?<![^\W_])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|sta
 _USUAL = re.compile(
     r"id:([\dA-Za-z-]+)(?: sub:\d+)?(?: dlvrd:\d+)?"
     r" submit date:(\d{14}|\d{12}|\d{10}) done date:(\d{14}|\d{12}|\d{10}) stat:([A-Za-z]+) err:([\dA-Za-z]+)"
-    r"(?: text:|$)",
-    re.IGNORECASE | re.ASCII,
+    r"(?: [Tt]ext:|$)",
+    re.ASCII,
 )
 _DATE = re.compile(r"\d{14}|\d{12}|\d{10}")
 #: `362d9701 2`: the id and message_state, as some centres write what their optional parameters say.
@@ -98,7 +98,7 @@ def read_receipt(message: ShortMessage) -> ReceiptFields | None:
     With an esm_class that says receipt, a state is enough. Without, either a receipted_message_id must be there, or
     the text must have an id, a state and one field more: a handset can write `stat:DELIVRD`, too.
     """
-    text = text_of(message.payload, message.data_coding)
+    text = text_of(message.short_message or message.payload, message.data_coding)
     said = text_fields(text)
     marked = message.esm_class & _MESSAGE_TYPE in _RECEIPTS
     if marked and not said and (bare := _BARE.fullmatch(text)) is not None:
@@ -115,7 +115,7 @@ def read_receipt(message: ShortMessage) -> ReceiptFields | None:
     return ReceiptFields(
         (receipted or said.get("id", ""))[:_LONGEST_ID],
         state,
-        _network_error(tlvs.get(_NETWORK_ERROR)) or said.get("err", ""),
+        (_NETWORK_ERROR in tlvs and _network_error(tlvs[_NETWORK_ERROR])) or said.get("err", ""),
         said.get("submit", ""),
         said.get("done", ""),
         tlvs.get(_REFERENCE, b""),
@@ -221,14 +221,14 @@ def text_of(payload: bytes, data_coding: int) -> str:
 
     Some write UCS-2 with the low octet first, some with a byte order mark: what is plain ASCII tells which it is.
     """
-    if b"\0" not in payload:
+    if 0 not in payload:
         return payload.decode("latin-1")
     if payload[:2] in (b"\xfe\xff", b"\xff\xfe") and payload[2:].count(0) * 3 > len(payload):
         return payload.decode("utf-16", errors="replace")
     if payload[1:2] == b"\0" and payload[3:4] == b"\0" and payload[:1] != b"\0":
         return payload.decode("utf-16-le", errors="replace")
     wide = payload[:1] == b"\0" and payload[2:3] == b"\0"
-    if wide or (data_coding == _UCS2 and b"\0" in payload):
+    if wide or (data_coding == _UCS2 and 0 in payload):
         return payload.decode("utf-16-be", errors="replace")
     return payload.decode("latin-1")
 
@@ -244,6 +244,6 @@ def _c_octets(octets: bytes | None) -> str:
     return octets.split(b"\0", 1)[0].decode("latin-1").strip() if octets else ""
 
 
-def _network_error(octets: bytes | None) -> str:
+def _network_error(octets: bytes) -> str:
     """network_error_code (5.3.2.31): one octet of network type, two of code, written as the text form would."""
-    return f"{int.from_bytes(octets[1:3], 'big'):03d}" if octets and len(octets) == 3 else ""
+    return f"{int.from_bytes(octets[1:3], 'big'):03d}" if len(octets) == 3 else ""

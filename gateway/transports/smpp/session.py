@@ -154,7 +154,8 @@ _ORDERLY: Mapping[Role, Mapping[int, tuple[frozenset[Phase], frozenset[Mode]]]] 
         },
     }
 )
-_NO_ID = MessageAnswer()
+#: The body of an answer without a message_id, in octets.
+_NO_ID = codec.body_octets(Command.DELIVER_SM_RESP, MessageAnswer())
 #: Commands that have no response (sections 4.1.7 and 4.12.1).
 _UNANSWERED = frozenset({Command.OUTBIND, Command.ALERT_NOTIFICATION})
 
