@@ -34,6 +34,7 @@ from gateway.transports.base import Asker, Incoming, LinkState, Outcome, Receipt
 log = logging.getLogger(__name__)
 
 _ACCEPTED = Result.ACCEPTED
+_SENDING = frozenset({LinkState.UP, LinkState.THROTTLED})
 
 #: Makes the transport of a route. The second argument is the dispatcher, as the transport's Hub.
 Maker = Callable[[Route, "Dispatcher"], Transport]
@@ -70,8 +71,9 @@ class _Feeder:
         self.empty_until = 0.0
         #: Its transport has taken all it can, and more waits: an answer makes room for the next.
         self.full = False
-        #: Since when a kick is put off that came while nothing was believed to wait, and after which claim the last came.
+        #: Since when a kick is put off that came while nothing was believed to wait.
         self.doubt: float | None = None
+        #: The last claim there was when somebody kicked last: what he told of, only a later one must have seen.
         self.kicked_after = datetime.min.replace(tzinfo=UTC)
         self.again: asyncio.TimerHandle | None = None
         self.lost: tuple[Claim, StoreLostError] | None = None
@@ -224,7 +226,7 @@ class Dispatcher:
     def can_send(self, route: str) -> bool:
         """Whether this node can hand segments to this route now, or soon will again."""
         report = self._board.get("route", route)
-        return report is not None and report.state in (LinkState.UP, LinkState.THROTTLED)
+        return report is not None and report.state in _SENDING
 
     def beaten(self, at: float) -> None:
         """The node's heartbeat is committed; it was begun at this instant of CLOCK_BOOTTIME."""

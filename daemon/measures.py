@@ -92,8 +92,9 @@ class Measures:
             verb = member.verb
             sizes[verb] = sizes.get(verb, 0) + 1
             if not isinstance(result, BaseException):
-                if verb in self._count:
-                    self._count[verb](member.argument, result)
+                count = self._count.get(verb)
+                if count is not None:
+                    count(member.argument, result)
             elif isinstance(result, StoreError):
                 self.failed += 1
         for verb, size in sizes.items():
@@ -104,18 +105,19 @@ class Measures:
             self.messages[draft.request.origin] += 1
 
     def _claim(self, claim: Claim, claimed: Sequence[Claimed]) -> None:
+        routes, times = self._routes, self._claimed
         for segment in claimed:
-            self._routes[segment.id] = segment.route
-            if segment.n == 1 and not segment.attempts and len(self._claimed) < _LOOKED_UP:
-                self._claimed[segment.message] = claim.now
+            routes[segment.id] = segment.route
+            if len(times) < _LOOKED_UP and segment.n == 1 and not segment.attempts:
+                times[segment.message] = claim.now
 
     def _settle(self, settle: Settle, _: Settled) -> None:
-        counts: Counter[tuple[str, str]] = self.outcomes
+        routes, counts, answered = self._routes, self.outcomes, self.answered
         for outcome in settle.outcomes:
-            route = self._routes.pop(outcome.segment, "")  # none: it was counted before, as unknown
+            route = routes.pop(outcome.segment, "")  # none: it was counted before, as unknown
             counts[route, outcome.result] += 1
             if outcome.written is not None and outcome.answered is not None:
-                self.answered[route].add((outcome.answered - outcome.written).total_seconds())
+                answered[route].add((outcome.answered - outcome.written).total_seconds())
 
     def _receive(self, receive: Receive, _: Any) -> None:
         self.receipts[receive.receipt.route, receive.receipt.state] += 1

@@ -1,4 +1,4 @@
-"""When a route's feeder claims: as soon as there may be something, and not again for what a claim has shown to be none."""
+"""When a route's feeder claims: once there may be something, and not again for what a claim has shown to be none."""
 
 from __future__ import annotations
 

@@ -125,7 +125,8 @@ class SmppTransport:
         self._throttle_why = ""
         self._throttle_said = -math.inf
         self._variants: dict[int, tuple[Variant, str]] = {}  # said once more, how, and why: by the segment's id
-        self._recent: dict[str, float] = {}  # the last two numbers something was accepted for, and when
+        #: The last two numbers something was accepted for, and when.
+        self._recent: deque[tuple[str, float]] = deque(maxlen=2)
         self.resize(max(1, route.binds), route.rate)
 
     # The contract
@@ -221,6 +222,9 @@ class SmppTransport:
 
     def _is_late(self) -> bool:
         return self._boot() > self._until
+
+    def _may_write(self) -> bool:
+        return self._boot() <= self._until
 
     async def drain(self, seconds: float) -> None:
         """Take no more, wait for answers, settle the rest as UNKNOWN, unbind."""
@@ -428,14 +432,14 @@ class SmppTransport:
 
     def _note_accepted(self, number: str, now: float) -> None:
         recent = self._recent
-        recent.pop(number, None)
-        recent[number] = now
-        if len(recent) > 2:
-            del recent[next(iter(recent))]
+        if recent and recent[-1][0] == number:
+            recent[-1] = number, now
+        else:
+            recent.append((number, now))
 
     def _throttled(self, sent: Sent, said: Meaning, now: float) -> Result:
         """Slow the whole route; but where other numbers get through, a full queue is this number's own."""
-        others = (when for number, when in self._recent.items() if number != sent.segment.to)
+        others = (when for number, when in self._recent if number != sent.segment.to)
         if said.what is Class.QUEUE_FULL and any(when >= sent.steady for when in others):
             return Result.TRANSIENT
         new = not self._pace.is_throttled(now)
@@ -527,7 +531,7 @@ class SmppTransport:
             body=self._body,
             clock=self._clock,
             wall=self._wall,
-            may_write=lambda: not self._is_late(),
+            may_write=self._may_write,
         )
         self._hold_link(place, link)
         try:

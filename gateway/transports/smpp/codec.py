@@ -4,7 +4,7 @@ smpplib makes and reads the mandatory parameters of every PDU, and is the refere
 are done here without it, and tests hold both equal to it, octet by octet:
 
 - The three bodies that every message costs (submit_sm, its answer, deliver_sm) and the PDUs without a body have a
-  short way by `bytes` formatting, some twenty times faster. Where the short way meets anything odd it steps aside.
+  short way by `bytes` formatting and a pattern, some twenty times faster. Where it meets anything odd it steps aside.
 - Optional parameters are plain tag, length, value (SMPP 3.4 section 5.3). smpplib raises for one that it knows and
   does not expect in this command, which real SMS centres send, and reads a number of unexpected length wrongly.
 
@@ -13,6 +13,7 @@ are done here without it, and tests hold both equal to it, octet by octet:
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import fields
 from typing import Any
@@ -88,6 +89,12 @@ _LONGEST = {
     "final_date": 17,
 }
 LONGEST_SHORT_MESSAGE = 254
+
+#: The mandatory parameters of submit_sm and deliver_sm up to the short_message (tables 4-10 and 4-15).
+_MANDATORY = re.compile(
+    rb"([^\0]*+)\0(..)([^\0]*+)\0(..)([^\0]*+)\0(...)([^\0]*+)\0([^\0]*+)\0(.....)",
+    re.DOTALL,
+)
 
 #: The fields of each kind of body, by our names, all but the optional parameters.
 _FIELDS: dict[type, tuple[str, ...]] = {
@@ -208,24 +215,29 @@ def _mandatory_by_smpplib(command: int, body: Body) -> bytes:
 def decode(octets: bytes) -> Pdu:
     """One PDU from exactly its octets (at least the 16 of the header). Never raises."""
     _, command, status, sequence = HEADER.unpack_from(octets)
+    return Pdu(command, status, sequence, body_of(command, status, octets))
+
+
+def body_of(command: int, status: int, octets: bytes) -> Body:
+    """The body of the PDU that has these octets, given what its header says. Never raises."""
     if command in _OFTEN_ANSWERED:
-        return Pdu(command, status, sequence, _message_answer(octets))
+        return _message_answer(octets)
     if command in _OFTEN_ASKED:
         body = _short_message(octets)
         if body is not None:
-            return Pdu(command, status, sequence, body)
-    return decode_by_smpplib(octets)
+            return body
+    return _body(command, status, octets)
 
 
 def decode_by_smpplib(octets: bytes) -> Pdu:
     """As `decode`, the mandatory parameters by smpplib alone: what the short way is held against."""
     _, command, status, sequence = HEADER.unpack_from(octets)
-    if not is_known(command):
-        return Pdu(command, status, sequence, Malformed(f"0x{command:08X} is no command of SMPP 3.4", _INVALID_COMMAND))
     return Pdu(command, status, sequence, _body(command, status, octets))
 
 
 def _body(command: int, status: int, octets: bytes) -> Body:
+    if not is_known(command):
+        return Malformed(f"0x{command:08X} is no command of SMPP 3.4", _INVALID_COMMAND)
     if command in _BODILESS:
         return None
     if command in _MESSAGE_ANSWERS:
@@ -264,16 +276,12 @@ def _message_answer(octets: bytes) -> MessageAnswer:
 
 def _short_message(octets: bytes) -> ShortMessage | None:
     """The body of submit_sm or deliver_sm, the short way; None where there is anything odd about it."""
-    try:
-        service = octets.index(0, 16)
-        source = octets.index(0, service + 3)
-        destination = octets.index(0, source + 3)
-        schedule = octets.index(0, destination + 4)
-        validity = octets.index(0, schedule + 1)
-        begin = validity + 6
-        end = begin + octets[begin - 1]
-    except (ValueError, IndexError):
+    found = _MANDATORY.match(octets, 16)
+    if found is None:
         return None
+    service, source_kind, source, dest_kind, destination, flags, schedule, validity, last = found.groups()
+    begin = found.end()
+    end = begin + last[4]
     if end > len(octets):
         return None
     tlvs: Tlvs = ()
@@ -283,23 +291,23 @@ def _short_message(octets: bytes) -> ShortMessage | None:
             return None
         tlvs = read
     return ShortMessage(  # in the order of its fields: names would cost half as much again
-        octets[service + 3 : source].decode("latin-1"),
-        octets[service + 1],
-        octets[service + 2],
-        octets[source + 3 : destination].decode("latin-1"),
-        octets[source + 1],
-        octets[source + 2],
+        source.decode("latin-1"),
+        source_kind[0],
+        source_kind[1],
+        destination.decode("latin-1"),
+        dest_kind[0],
+        dest_kind[1],
         octets[begin:end],
-        octets[validity + 3],  # data_coding
-        octets[destination + 1],  # esm_class
-        octets[destination + 2],  # protocol_id
-        octets[destination + 3],  # priority_flag
-        octets[validity + 1],  # registered_delivery
-        octets[validity + 2],  # replace_if_present
-        octets[validity + 4],  # sm_default_msg_id
-        octets[16:service].decode("latin-1") if service > 16 else "",
-        octets[destination + 4 : schedule].decode("latin-1") if schedule > destination + 4 else "",
-        octets[schedule + 1 : validity].decode("latin-1") if validity > schedule + 1 else "",
+        last[2],  # data_coding
+        flags[0],  # esm_class
+        flags[1],  # protocol_id
+        flags[2],  # priority_flag
+        last[0],  # registered_delivery
+        last[1],  # replace_if_present
+        last[3],  # sm_default_msg_id
+        service.decode("latin-1") if service else "",
+        schedule.decode("latin-1") if schedule else "",
+        validity.decode("latin-1") if validity else "",
         tlvs,
     )
 

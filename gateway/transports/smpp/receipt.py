@@ -62,8 +62,8 @@ _WORDS = {
 _FIELD = re.compile(r"(?<![^\W_])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)\s*:", re.IGNORECASE)
 #: The form of appendix B, as most centres write it: read at once, with the same outcome as field by field.
 _USUAL = re.compile(
-    r"id:([\dA-Za-z-]+)(?: sub:\d+)?(?: dlvrd:\d+)?"
-    r" submit date:(\d{14}|\d{12}|\d{10}) done date:(\d{14}|\d{12}|\d{10}) stat:([A-Za-z]+) err:([\dA-Za-z]+)"
+    r"id:([\dA-Za-z-]++)(?: sub:\d++ dlvrd:\d++)?"
+    r" submit date:(\d{10}(?:\d\d){0,2}) done date:(\d{10}(?:\d\d){0,2}) stat:([A-Za-z]++) err:([\dA-Za-z]++)"
     r"(?: [Tt]ext:|$)",
     re.ASCII,
 )

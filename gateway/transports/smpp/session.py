@@ -154,6 +154,7 @@ _ORDERLY: Mapping[Role, Mapping[int, tuple[frozenset[Phase], frozenset[Mode]]]] 
         },
     }
 )
+_NEVER: tuple[frozenset[Phase], frozenset[Mode]] = (frozenset(), frozenset())
 #: The body of an answer without a message_id, in octets.
 _NO_ID = codec.body_octets(Command.DELIVER_SM_RESP, MessageAnswer())
 #: Commands that have no response (sections 4.1.7 and 4.12.1).
@@ -336,7 +337,12 @@ class Session:
             elif command & RESPONSE:
                 self._response(codec.decode(pdu_octets), events)
             else:
-                self._peer_asks(codec.decode(pdu_octets), now, events)
+                body = codec.body_of(command, status, pdu_octets)
+                if isinstance(body, ShortMessage) and self._is_orderly(command):
+                    self._busy = now
+                    events.append(Arrived(command, sequence, body))
+                else:
+                    self._peer_asks(Pdu(command, status, sequence, body), now, events)
             if self.phase is _CLOSED:
                 return events
         if error is not None:
@@ -419,19 +425,16 @@ class Session:
     # The peer's requests
 
     def _peer_asks(self, pdu: Pdu, now: float, events: list[Event]) -> None:
+        """A request that is no message, or is none in order."""
         command, body = pdu.command, pdu.body
-        orderly = self._orderly.get(command)
-        if orderly is None:
+        if command not in self._orderly:
             self._peer_asks_aside(pdu, events)
         elif isinstance(body, Malformed):
             self._refuse_request(pdu, body.status, body.why, events)
-        elif self.phase not in orderly[0] or (self.mode is not None and self.mode not in orderly[1]):
+        elif not self._is_orderly(command):
             already = command in _MODE_OF and self.phase is not Phase.OPEN
             status = _ALREADY_BOUND if already else _INVALID_BIND_STATUS
             self._refuse_request(pdu, status, f"{name_of(command)} is out of order while {self.phase}", events)
-        elif isinstance(body, ShortMessage):
-            self._busy = now
-            events.append(Arrived(command, pdu.sequence, body))
         elif isinstance(body, Bind):
             self.mode = _MODE_OF[command]
             self._bind_sequence = pdu.sequence
@@ -440,6 +443,10 @@ class Session:
         elif isinstance(body, Query):
             self._busy = now
             events.append(Queried(pdu.sequence, body))
+
+    def _is_orderly(self, command: int) -> bool:
+        phases, modes = self._orderly.get(command, _NEVER)
+        return self.phase in phases and (self.mode is None or self.mode in modes)
 
     def _peer_asks_aside(self, pdu: Pdu, events: list[Event]) -> None:
         """What is asked of either end at any time, and what is served at neither."""
