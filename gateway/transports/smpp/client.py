@@ -24,14 +24,14 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from gateway.transports.base import LinkState, Outcome, Result
-from gateway.transports.smpp.backoff import Backoff, Patience
+from gateway.transports.smpp.backoff import Backoff, Patience, span
 from gateway.transports.smpp.codec import encode
 from gateway.transports.smpp.events import Mode
 from gateway.transports.smpp.link import GOODBYE, Ending, Link
 from gateway.transports.smpp.pace import Pace
 from gateway.transports.smpp.pdu import Bind, Command
 from gateway.transports.smpp.questions import Questions
-from gateway.transports.smpp.status import CREDENTIALS, Class, meaning
+from gateway.transports.smpp.status import CREDENTIALS, RESULTS, Class, meaning, outcome_of
 from gateway.transports.smpp.submission import Submission
 
 if TYPE_CHECKING:
@@ -52,13 +52,6 @@ _MODES = {
     "transmitter": (Mode.TRANSMITTER,),
     "receiver": (Mode.RECEIVER,),
     "pair": (Mode.TRANSMITTER, Mode.RECEIVER),
-}
-_RESULTS = {
-    Class.ACCEPTED: Result.ACCEPTED,
-    Class.THROTTLE: Result.THROTTLED,
-    Class.TRANSIENT: Result.TRANSIENT,
-    Class.PERMANENT: Result.PERMANENT,
-    Class.SESSION: Result.UNSENT,
 }
 _ACCEPTED = Class.ACCEPTED
 _WALL, _BOOT = partial(datetime.now, UTC), partial(time.clock_gettime, time.CLOCK_BOOTTIME)
@@ -350,10 +343,10 @@ class SmppTransport:
             elif self._once_more(sent, said):
                 continue
             else:
-                result = _RESULTS[said.what]
+                result = RESULTS[said.what]
                 if said.what is Class.SESSION:
                     link.leave(f"the SMS centre says the session is not in order ({said.code} {said.name})")
-            outcome = _outcome(sent, said, result, answer, answered)
+            outcome = outcome_of(sent, said, result, answer, answered)
             variant = self._variants.pop(sent.segment.id, None) if self._variants else None
             if variant is not None:
                 outcome = replace(outcome, detail=f"{outcome.detail} {variant[0]}, after {variant[1]}".lstrip())
@@ -380,7 +373,7 @@ class SmppTransport:
     def answered_late(self, sent: Sent, answer: Answered) -> None:
         """An answer after all: it is told, whatever it is; the pace learns nothing from so long ago."""
         said = meaning(answer.status, self._route.status)
-        result = _RESULTS.get(said.what, Result.TRANSIENT)
+        result = RESULTS.get(said.what, Result.TRANSIENT)
         log.info(
             "route %s: the answer to segment %d came late: %s",
             self._route.name,
@@ -388,7 +381,7 @@ class SmppTransport:
             said.code,
             extra={"action": "smpp_answered_late", "segment": sent.segment.id},
         )
-        self._hub.settled(_outcome(sent, said, result, answer, self._wall()))
+        self._hub.settled(outcome_of(sent, said, result, answer, self._wall()))
 
     def may_ask(self) -> int:
         """How many questions it would take this moment."""
@@ -508,7 +501,7 @@ class SmppTransport:
                 said = meaning(ending.refused)
                 why = f"{self._peer()} refused the bind of {self._route.system_id} ({said.code} {said.name})"
             place.state = LinkState.REFUSED if refused else LinkState.DOWN
-            place.why = f"{why}; trying again in {_span(wait)}"
+            place.why = f"{why}; trying again in {span(wait)}"
             log.log(
                 logging.ERROR if refused else logging.WARNING,
                 "route %s: %s",
@@ -605,26 +598,3 @@ class SmppTransport:
         if self._pace.is_throttled(self._clock()):
             return LinkState.THROTTLED, self._throttle_why
         return LinkState.UP, why
-
-
-def _outcome(sent: Sent, said: Meaning, result: Result, answer: Answered, answered: datetime) -> Outcome:
-    detail = "" if result is Result.ACCEPTED else f"{said.name or 'a code of the vendor'}{' (nack)' * answer.nack}"
-    return Outcome(
-        sent.segment.id,
-        result,
-        said.code,
-        said.text,
-        detail,
-        answer.message_id,
-        sent.written,
-        answered,
-        said.tries if result is Result.TRANSIENT else None,
-        said.elsewhere,
-    )
-
-
-def _span(seconds: float) -> str:
-    """`0.7 s`, `12 s`, `5 min`."""
-    if seconds < 2:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

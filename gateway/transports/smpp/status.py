@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from gateway.transports.base import Outcome, Result
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+
+    from gateway.transports.smpp.events import Answered
+    from gateway.transports.smpp.link import Sent
 
 
 class Class(StrEnum):
@@ -157,3 +163,29 @@ def _meant(status: int, name: str, what: Class, text: str, tries: int | None) ->
 
 
 _MEANINGS = {status: _meant(status, *row) for status, row in _TABLE.items()}
+
+#: What a class is to whoever handed the segment over.
+RESULTS = {
+    Class.ACCEPTED: Result.ACCEPTED,
+    Class.THROTTLE: Result.THROTTLED,
+    Class.TRANSIENT: Result.TRANSIENT,
+    Class.PERMANENT: Result.PERMANENT,
+    Class.SESSION: Result.UNSENT,
+}
+
+
+def outcome_of(sent: Sent, said: Meaning, result: Result, answer: Answered, answered: datetime) -> Outcome:
+    """What became of a segment that was answered so."""
+    detail = "" if result is Result.ACCEPTED else f"{said.name or 'a code of the vendor'}{' (nack)' * answer.nack}"
+    return Outcome(
+        sent.segment.id,
+        result,
+        said.code,
+        said.text,
+        detail,
+        answer.message_id,
+        sent.written,
+        answered,
+        said.tries if result is Result.TRANSIENT else None,
+        said.elsewhere,
+    )
