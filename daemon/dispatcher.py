@@ -71,7 +71,7 @@ class _Feeder:
         self.empty_until = 0.0
         #: Its transport has taken all it can, and more waits: an answer makes room for the next.
         self.full = False
-        #: Since when a kick is put off that came while nothing was believed to wait.
+        #: Since when a kick is put off that came while nothing was believed to wait, or a claim was under way.
         self.doubt: float | None = None
         #: The last claim there was when somebody kicked last: what he told of, only a later one must have seen.
         self.kicked_after = datetime.min.replace(tzinfo=UTC)
@@ -202,10 +202,11 @@ class Dispatcher:
             if feeder.doubt is not None:
                 continue
             now = time.monotonic()
-            if now >= feeder.empty_until:
+            if now >= feeder.empty_until and feeder.landed.is_set():
                 feeder.kick.set()
                 continue
-            # Most likely this tells of what a claim came along with, and has. If not, a moment is no harm.
+            # Most likely this tells of what a claim came along with, and has; one under way may not see it, and no
+            # other is made meanwhile. If it tells of more, a moment is no harm.
             feeder.doubt = now
             if feeder.again is None:
                 feeder.again = asyncio.get_running_loop().call_later(_MOMENT, self._kick_again, feeder)
@@ -216,8 +217,9 @@ class Dispatcher:
         if feeder.doubt is None:
             return
         left = feeder.doubt + _MOMENT - time.monotonic()
-        if left > 0:
-            feeder.again = asyncio.get_running_loop().call_later(left, self._kick_again, feeder)
+        if left > 0 or not feeder.landed.is_set():
+            wait = left if left > 0 else _MOMENT
+            feeder.again = asyncio.get_running_loop().call_later(wait, self._kick_again, feeder)
             return
         feeder.doubt = None
         feeder.empty_until = 0.0

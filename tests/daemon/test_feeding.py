@@ -120,6 +120,19 @@ async def test_what_comes_after_the_last_claim_is_claimed_for_after_a_moment(des
     desk.store.close()
 
 
+async def test_what_comes_while_a_claim_is_under_way_is_claimed_for_after_a_moment(desk: Desk) -> None:
+    async with desk.running():
+        await desk.store.do(verbs.SUBMIT, Wish())
+        desk.feeder.empty_until = 0.0
+        desk.feeder.landed.clear()  # as while a set is with the writer
+        desk.dispatcher.kick(["operator"])
+        desk.feeder.landed.set()
+        assert not desk.feeder.kick.is_set()
+        assert len(desk.claims) == 2
+        await until(lambda: len(desk.claims) == 3)
+    desk.store.close()
+
+
 async def test_where_nothing_is_believed_a_kick_claims_at_once(desk: Desk) -> None:
     async with desk.running():
         desk.feeder.empty_until = 0.0
