@@ -33,6 +33,9 @@ from gateway.transports.base import Asker, Incoming, LinkState, Outcome, Receipt
 
 log = logging.getLogger(__name__)
 
+_ACCEPTED = Result.ACCEPTED
+_SENDING = frozenset({LinkState.UP, LinkState.THROTTLED})
+
 #: Makes the transport of a route. The second argument is the dispatcher, as the transport's Hub.
 Maker = Callable[[Route, "Dispatcher"], Transport]
 
@@ -46,6 +49,7 @@ _MOMENT = 0.02
 _PATIENCE = 0.008
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
 _LET_GO = 3.0
+_INSTANT = timedelta(microseconds=1)
 
 
 class _Feeder:
@@ -53,6 +57,8 @@ class _Feeder:
 
     def __init__(self, route: Route, transport: Transport) -> None:
         self.route = route
+        #: The route where it carries letters, which are made when they are claimed.
+        self.post = route if route.transport == "smtp" else None
         self.transport = transport
         self.kick = asyncio.Event()
         self.kick.set()
@@ -65,6 +71,10 @@ class _Feeder:
         self.empty_until = 0.0
         #: Its transport has taken all it can, and more waits: an answer makes room for the next.
         self.full = False
+        #: Since when a kick is put off that came while nothing was believed to wait, or a claim was under way.
+        self.doubt: float | None = None
+        #: The last claim there was when somebody kicked last: what he told of, only a later one must have seen.
+        self.kicked_after = datetime.min.replace(tzinfo=UTC)
         self.again: asyncio.TimerHandle | None = None
         self.lost: tuple[Claim, StoreLostError] | None = None
         self.granted: tuple[int, float | None, str] | None = None
@@ -124,7 +134,8 @@ class Dispatcher:
         self._board.set("route", route, state.value, why)
 
     def receipt(self, receipt: Receipt) -> asyncio.Future[int | None]:
-        self.recorder.receipt_comes()
+        if not self.recorder.rides:
+            self.recorder.receipt_comes()
         done = self._store.ask(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
         self.traffic.receipts += 1
         if log.isEnabledFor(logging.DEBUG):
@@ -185,23 +196,39 @@ class Dispatcher:
     def kick(self, routes: Sequence[str] | None = None) -> None:
         """There may be something to do for these routes; None: for all."""
         for feeder in self._feeders.values() if routes is None else map(self._feeders.get, routes):
-            if feeder is None or feeder.again is not None:
+            if feeder is None:
                 continue
-            if time.monotonic() < feeder.empty_until:
-                # Most likely this tells of what a claim came along with, and has. If not, a moment is no harm.
-                feeder.again = asyncio.get_running_loop().call_later(_MOMENT, self._kick_again, feeder)
-            else:
+            feeder.kicked_after = self._last_claim
+            if feeder.doubt is not None:
+                continue
+            now = time.monotonic()
+            if now >= feeder.empty_until and feeder.landed.is_set():
                 feeder.kick.set()
+                continue
+            # Most likely this tells of what a claim came along with, and has; one under way may not see it, and no
+            # other is made meanwhile. If it tells of more, a moment is no harm.
+            feeder.doubt = now
+            if feeder.again is None:
+                feeder.again = asyncio.get_running_loop().call_later(_MOMENT, self._kick_again, feeder)
 
     def _kick_again(self, feeder: _Feeder) -> None:
+        """A kick was put off, a moment ago at least; but for what a claim made since then has shown not to be there."""
         feeder.again = None
+        if feeder.doubt is None:
+            return
+        left = feeder.doubt + _MOMENT - time.monotonic()
+        if left > 0 or not feeder.landed.is_set():
+            wait = left if left > 0 else _MOMENT
+            feeder.again = asyncio.get_running_loop().call_later(wait, self._kick_again, feeder)
+            return
+        feeder.doubt = None
         feeder.empty_until = 0.0
         feeder.kick.set()
 
     def can_send(self, route: str) -> bool:
         """Whether this node can hand segments to this route now, or soon will again."""
         report = self._board.get("route", route)
-        return report is not None and report.state in (LinkState.UP, LinkState.THROTTLED)
+        return report is not None and report.state in _SENDING
 
     def beaten(self, at: float) -> None:
         """The node's heartbeat is committed; it was begun at this instant of CLOCK_BOOTTIME."""
@@ -275,9 +302,9 @@ class Dispatcher:
 
     def _claim(self, feeder: _Feeder, room: int) -> Claim:
         # A claim is known by its instant: no two have the same, even where the clock is set back.
-        self._last_claim = max(self._now(), self._last_claim + timedelta(microseconds=1))
-        post = feeder.route if feeder.route.transport == "smtp" else None
-        return Claim(feeder.route.name, room, self._node, self._last_claim, post)
+        now = self._now()
+        self._last_claim = now if now > self._last_claim else self._last_claim + _INSTANT
+        return Claim(feeder.route.name, room, self._node, self._last_claim, feeder.post)
 
     def _hand_over(self, feeder: _Feeder, claim: Claim, claimed: Sequence[Claimed]) -> bool:
         """Give the transport what a claim got. Whether there may be more to do at once."""
@@ -285,9 +312,12 @@ class Dispatcher:
         # Only where nobody else brings work for this route, and every intake is seen by `_ride`.
         feeder.full = len(claimed) >= wanted
         feeder.empty_until = time.monotonic() + _MOMENT if self._rides and not feeder.full else 0.0
+        if not feeder.full and claim.now > feeder.kicked_after:
+            feeder.doubt = None  # what the kicks told of would have been claimed
         if not claimed:
             return False
-        self._claimed.update((segment.id, claim.now) for segment in claimed)
+        for segment in claimed:
+            self._claimed[segment.id] = claim.now
         if feeder.stopping or self._is_late():
             self._hand_back(claimed)
             return False
@@ -296,10 +326,15 @@ class Dispatcher:
 
     def _ride(self, drafts: Sequence[Draft]) -> list[tuple[Claim, Callable[[Any], None]]]:
         """Claims that go along with the intake of these: what is free to leave at once leaves after one commit."""
-        if any(len(draft.legs) > COMPACT for draft in drafts):
+        ways: set[str] = set()
+        long = False
+        for draft in drafts:
+            ways.update(draft.ways)
+            long = long or len(draft.legs) > COMPACT
+        if long:
             asyncio.get_running_loop().call_later(_MOMENT, self._lists)
         riders: list[tuple[Claim, Callable[[Any], None]]] = []
-        for name in {name for draft in drafts for name in draft.ways}:
+        for name in ways:
             feeder = self._feeders.get(name)
             if feeder is None:
                 continue
@@ -379,13 +414,17 @@ class Dispatcher:
         return Settle(outcomes, now, waits, self._random.random(), self._node, claimed, routes)
 
     def _after(self, settled: Settled, outcomes: Sequence[Outcome]) -> None:
-        self.traffic.accepted += sum(outcome.result is Result.ACCEPTED for outcome in outcomes)
+        verbose = log.isEnabledFor(logging.DEBUG)
+        look = settled.due is not None
         for outcome in outcomes:
-            level = logging.DEBUG if outcome.result is Result.ACCEPTED else logging.WARNING
-            if log.isEnabledFor(level):
-                extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
-                log.log(level, "segment %s: %s%s", outcome.segment, outcome.result, _why(outcome), extra=extra)
-        if settled.due is not None or any(outcome.result == Result.UNKNOWN for outcome in outcomes):
+            if outcome.result is _ACCEPTED:
+                self.traffic.accepted += 1
+                if verbose:
+                    _tell_outcome(logging.DEBUG, outcome)
+            else:
+                look = look or outcome.result is Result.UNKNOWN
+                _tell_outcome(logging.WARNING, outcome)
+        if look:
             self._look()
         self.kick(list(settled.ready))
 
@@ -396,6 +435,11 @@ def _tell_receipt(receipt: Receipt, done: asyncio.Future[int | None]) -> None:
     found = done.result()
     extra = {"action": "receipt", "route": receipt.route, "segment": found, "state": receipt.state.value}
     log.debug("receipt: %s", receipt.state.value if found else "for nothing known; kept", extra=extra)
+
+
+def _tell_outcome(level: int, outcome: Outcome) -> None:
+    extra = {"action": f"segment_{outcome.result}", "segment": outcome.segment, "code": outcome.code}
+    log.log(level, "segment %s: %s%s", outcome.segment, outcome.result, _why(outcome), extra=extra)
 
 
 def _why(outcome: Outcome) -> str:

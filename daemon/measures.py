@@ -110,12 +110,12 @@ class Measures:
                 looked_up[segment.message] = claim.now
 
     def _settle(self, settle: Settle, _: Settled) -> None:
-        counts: Counter[tuple[str, str]] = self.outcomes
+        routes, counts, answered = self._routes, self.outcomes, self.answered
         for outcome in settle.outcomes:
-            route = self._routes.pop(outcome.segment, "")  # none: it was counted before, as unknown
+            route = routes.pop(outcome.segment, "")  # none: it was counted before, as unknown
             counts[route, outcome.result] += 1
             if outcome.written is not None and outcome.answered is not None:
-                self.answered[route].add((outcome.answered - outcome.written).total_seconds())
+                answered[route].add((outcome.answered - outcome.written).total_seconds())
 
     def _receive(self, receive: Receive, _: Any) -> None:
         self.receipts[receive.receipt.route, receive.receipt.state] += 1

@@ -38,6 +38,8 @@ _YIELD = 0.001
 #: Waits after a failed commit, in seconds: the first, the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 
+_ACCEPTED = Result.ACCEPTED
+
 #: An outcome, and the instant of the claim it belongs to.
 Told = tuple[Outcome, datetime | None]
 
@@ -70,20 +72,20 @@ class Recorder:
         self.works = asyncio.Event()
         self.works.set()
         #: Whether receipts take outcomes along; where they cannot, they make the outcomes hurry.
-        self._rides = store.ride(verbs.RECEIVE, verbs.SETTLE, self._ride)
+        self.rides = store.ride(verbs.RECEIVE, verbs.SETTLE, self._ride)
 
     def add(self, outcome: Outcome, claimed: datetime | None) -> None:
         """One more to record."""
         if not self._told:
             self._first = time.monotonic()
+            self._some.set()
         self._told.append((outcome, claimed))
-        self._some.set()
-        if len(self._told) >= ENOUGH or outcome.result != Result.ACCEPTED:
+        if outcome.result is not _ACCEPTED or len(self._told) >= ENOUGH:
             self._hurry.set()
 
     def receipt_comes(self) -> None:
         """A receipt is about to be recorded."""
-        if not self._rides and self._told:
+        if not self.rides and self._told:
             self._hurry.set()
 
     def _take(self) -> list[Told]:

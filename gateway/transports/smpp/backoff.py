@@ -44,3 +44,10 @@ class Backoff:
     def reset(self) -> None:
         """The connection has shown that it works."""
         self._failures = self._refusals = 0
+
+
+def span(seconds: float) -> str:
+    """A wait as people say it: `0.7 s`, `12 s`, `5 min`."""
+    if seconds < 2:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

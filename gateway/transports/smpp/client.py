@@ -19,18 +19,19 @@ import time
 from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
 from gateway.transports.base import LinkState, Outcome, Result
-from gateway.transports.smpp.backoff import Backoff, Patience
+from gateway.transports.smpp.backoff import Backoff, Patience, span
 from gateway.transports.smpp.codec import encode
 from gateway.transports.smpp.events import Mode
 from gateway.transports.smpp.link import GOODBYE, Ending, Link
 from gateway.transports.smpp.pace import Pace
 from gateway.transports.smpp.pdu import Bind, Command
 from gateway.transports.smpp.questions import Questions
-from gateway.transports.smpp.status import CREDENTIALS, Class, meaning
+from gateway.transports.smpp.status import CREDENTIALS, RESULTS, Class, meaning, outcome_of
 from gateway.transports.smpp.submission import Submission
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from gateway.transports.base import Hub, Question
     from gateway.transports.smpp.events import Answered
     from gateway.transports.smpp.link import Sent
-    from gateway.transports.smpp.pdu import ShortMessage
     from gateway.transports.smpp.status import Meaning
     from gateway.transports.smpp.submission import Variant
 
@@ -53,13 +53,8 @@ _MODES = {
     "receiver": (Mode.RECEIVER,),
     "pair": (Mode.TRANSMITTER, Mode.RECEIVER),
 }
-_RESULTS = {
-    Class.ACCEPTED: Result.ACCEPTED,
-    Class.THROTTLE: Result.THROTTLED,
-    Class.TRANSIENT: Result.TRANSIENT,
-    Class.PERMANENT: Result.PERMANENT,
-    Class.SESSION: Result.UNSENT,
-}
+_ACCEPTED = Class.ACCEPTED
+_WALL, _BOOT = partial(datetime.now, UTC), partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 _LOST = "The connection to the operator's SMS centre was lost before it answered."
 
 
@@ -90,8 +85,8 @@ class SmppTransport:
         hub: Hub,
         *,
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
-        boot: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        wall: Callable[[], datetime] = _WALL,
+        boot: Callable[[], float] = _BOOT,
         random: Random | None = None,
         patience: Patience | None = None,
         tls: ssl.SSLContext | None = None,
@@ -109,6 +104,7 @@ class SmppTransport:
         self._submission = Submission(route)
         self._pace = Pace(route.rate, self._chance)
         self._places: list[_Place] = []
+        self._senders: list[Link] = []  # the links segments may leave by, in the order of their places
         self._group: asyncio.TaskGroup | None = None
         self._wanted = 0
         self._questions = Questions(route, hub, self._submission)
@@ -117,12 +113,13 @@ class SmppTransport:
         self._waiting: deque[Claimed] = deque()
         self._pump_timer: asyncio.TimerHandle | None = None
         self._calm_timer: asyncio.TimerHandle | None = None
-        self._draining = asyncio.Event()
+        self._draining = False
         self._said: tuple[LinkState, str] | None = None
         self._throttle_why = ""
         self._throttle_said = -math.inf
         self._variants: dict[int, tuple[Variant, str]] = {}  # said once more, how, and why: by the segment's id
-        self._recent: dict[str, float] = {}  # the last two numbers something was accepted for, and when
+        #: The last two numbers something was accepted for, and when.
+        self._recent: deque[tuple[str, float]] = deque(maxlen=2)
         self.resize(max(1, route.binds), route.rate)
 
     # The contract
@@ -143,24 +140,33 @@ class SmppTransport:
             for timer in (self._pump_timer, self._calm_timer):
                 if timer is not None:
                     timer.cancel()
-            self._draining.set()
+            self._draining = True
             self._report()
 
     def room(self) -> int:
         """How many segments the window and the rate let go within `pace.AHEAD` seconds."""
-        if self._draining.is_set() or self._is_late():
+        return self._room(self._clock())
+
+    def _room(self, now: float) -> int:
+        if self._draining or self._boot() > self._until:
             return 0
         free = self._free()
-        allowed = self._pace.room(self._clock()) if free > 0 else 0
+        allowed = self._pace.room(now) if free > 0 else 0
         return max(0, (free if allowed is None else min(free, allowed)) - len(self._waiting))
 
     def submit(self, segments: Sequence[Claimed]) -> None:
         """Take these; what does not fit is settled as UNSENT at once."""
-        fitting = self.room()
-        self._waiting.extend(segments[:fitting])
+        now = self._clock()
+        fitting = self._room(now)
         if fitting < len(segments):
+            self._waiting.extend(segments[:fitting])
             self._give_back(segments[fitting:], self._unusable())
-        self._pump()
+        else:
+            self._waiting.extend(segments)
+        if fitting > 0:  # then no more wait than the links take, and neither pause nor lease stands in the way
+            self._write_due(len(self._waiting), now)
+        else:
+            self._pump()
 
     @property
     def rate(self) -> float | None:
@@ -204,15 +210,18 @@ class SmppTransport:
         """Hand nothing to a connection after this instant of CLOCK_BOOTTIME."""
         late = self._is_late()
         self._until = until
-        if late and not self._draining.is_set():
+        if late and not self._draining:
             self.room_changed()
 
     def _is_late(self) -> bool:
         return self._boot() > self._until
 
+    def _may_write(self) -> bool:
+        return self._boot() <= self._until
+
     async def drain(self, seconds: float) -> None:
         """Take no more, wait for answers, settle the rest as UNKNOWN, unbind."""
-        self._draining.set()
+        self._draining = True
         for place in self._places:
             place.stop.set()
         waiting = list(self._waiting)
@@ -232,29 +241,49 @@ class SmppTransport:
 
     # Sending
 
-    def _senders(self) -> list[Link]:
-        return [place.link for place in self._places if place.link is not None and place.mode is not Mode.RECEIVER]
+    def _hold_link(self, place: _Place, link: Link | None) -> None:
+        """Let a place have this link."""
+        place.link = link
+        sending = [place for place in self._places if place.mode is not Mode.RECEIVER]
+        self._senders = [place.link for place in sending if place.link is not None]
 
     def _free(self) -> int:
-        return sum(link.room for link in self._senders())
+        free = 0
+        for link in self._senders:
+            free += link.room
+        return free
 
     def _pump(self) -> None:
         """Write what waits and has its slot; the rest at its time, or, if the link cannot, not at all."""
         now = self._clock()
-        if self._waiting:
-            free = self._free()
-            if free == 0 or now < self._pace.paused_until or self._is_late():
-                waiting = list(self._waiting)
-                self._waiting.clear()
-                self._give_back(waiting, self._unusable())
-            else:
-                count = self._pace.take(min(free, len(self._waiting)), now)
-                self._write([self._waiting.popleft() for _ in range(count)])
+        free = self._free() if self._waiting else 0
+        if free > 0 and now >= self._pace.paused_until and not self._is_late():
+            self._write_due(min(free, len(self._waiting)), now)
+            return
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        self._give_back(waiting, self._unusable())
+        self._arm(now)
+
+    def _write_due(self, wanted: int, now: float) -> None:
+        """Write as many of these as have their slot now, and look again when the next has."""
+        count = self._pace.take(wanted, now)
+        if count == len(self._waiting):
+            due = list(self._waiting)
+            self._waiting.clear()
+        else:
+            due = [self._waiting.popleft() for _ in range(count)]
+        if due:
+            self._write(due)
         self._arm(now)
 
     def _write(self, segments: list[Claimed]) -> None:
+        """Write these, no more than there is room for: to the link with the most room first."""
+        if len(self._senders) == 1:
+            self._senders[0].submit(segments)
+            return
         at = 0
-        for link in sorted(self._senders(), key=lambda link: link.room, reverse=True):
+        for link in sorted(self._senders, key=lambda link: link.room, reverse=True):
             part = segments[at : at + link.room]
             if part:
                 link.submit(part)
@@ -265,7 +294,7 @@ class SmppTransport:
         if self._pump_timer is not None:
             self._pump_timer.cancel()
             self._pump_timer = None
-        if wakes is not None and not self._draining.is_set():
+        if wakes is not None and not self._draining:
             self._pump_timer = asyncio.get_running_loop().call_later(max(0.001, wakes - now), self._wake)
 
     def _wake(self) -> None:
@@ -274,7 +303,7 @@ class SmppTransport:
         self.room_changed()
 
     def _unusable(self) -> str:
-        if self._draining.is_set():
+        if self._draining:
             return "the gateway stops"
         if self._is_late():
             return "this daemon was away for too long, and writes nothing until its lease is renewed"
@@ -303,7 +332,7 @@ class SmppTransport:
         taken = False
         for sent, answer in answers:
             said = meaning(answer.status, self._route.status)
-            if said.what is Class.ACCEPTED:
+            if said.what is _ACCEPTED:
                 taken = True
                 if self._pace.level is not None:
                     self._pace.accepted(sent.steady, now)
@@ -314,15 +343,16 @@ class SmppTransport:
             elif self._once_more(sent, said):
                 continue
             else:
-                result = _RESULTS[said.what]
+                result = RESULTS[said.what]
                 if said.what is Class.SESSION:
                     link.leave(f"the SMS centre says the session is not in order ({said.code} {said.name})")
-            outcome = _outcome(sent, said, result, answer, answered)
-            variant = self._variants.pop(sent.segment.id, None)
+            outcome = outcome_of(sent, said, result, answer, answered)
+            variant = self._variants.pop(sent.segment.id, None) if self._variants else None
             if variant is not None:
                 outcome = replace(outcome, detail=f"{outcome.detail} {variant[0]}, after {variant[1]}".lstrip())
             self._hub.settled(outcome)
-        if taken:
+        if taken and not link.proven:  # what it begins with anew, a link that lives cannot change
+            link.proven = True
             self._place_of(link).backoff.reset()
         self.room_changed()
 
@@ -330,20 +360,20 @@ class SmppTransport:
         """Say it once more in another way where that may mend the refusal; whether it waits for that now."""
         segment = sent.segment
         variant = self._submission.other_way(said.status) if said.what is Class.PERMANENT else None
-        if variant is None or segment.id in self._variants or self._draining.is_set():
+        if variant is None or segment.id in self._variants or self._draining:
             return False
         self._variants[segment.id] = (variant, f"{said.code} {said.name}")
         self._waiting.appendleft(segment)
         return True
 
-    def _message(self, segment: Claimed) -> ShortMessage:
-        variant = self._variants.get(segment.id)
-        return self._submission.message(segment, variant[0] if variant else None)
+    def _body(self, segment: Claimed) -> bytes:
+        variant = self._variants.get(segment.id) if self._variants else None
+        return self._submission.body(segment, variant[0] if variant else None)
 
     def answered_late(self, sent: Sent, answer: Answered) -> None:
         """An answer after all: it is told, whatever it is; the pace learns nothing from so long ago."""
         said = meaning(answer.status, self._route.status)
-        result = _RESULTS.get(said.what, Result.TRANSIENT)
+        result = RESULTS.get(said.what, Result.TRANSIENT)
         log.info(
             "route %s: the answer to segment %d came late: %s",
             self._route.name,
@@ -351,15 +381,15 @@ class SmppTransport:
             said.code,
             extra={"action": "smpp_answered_late", "segment": sent.segment.id},
         )
-        self._hub.settled(_outcome(sent, said, result, answer, self._wall()))
+        self._hub.settled(outcome_of(sent, said, result, answer, self._wall()))
 
     def may_ask(self) -> int:
         """How many questions it would take this moment."""
-        return 0 if self._draining.is_set() else self._questions.room(self._senders())
+        return 0 if self._draining else self._questions.room(self._senders)
 
     def ask(self, questions: Sequence[Question]) -> None:
         """Ask these by query_sm, each on a link that has room; those that have none are asked another time."""
-        self._questions.ask(self._senders(), questions)
+        self._questions.ask(self._senders, questions)
 
     def reported(self, question: Question, answer: Answered | None) -> None:
         """An answer to a query_sm; None: there was none."""
@@ -394,14 +424,15 @@ class SmppTransport:
             self._report()
 
     def _note_accepted(self, number: str, now: float) -> None:
-        self._recent.pop(number, None)
-        self._recent[number] = now
-        if len(self._recent) > 2:
-            del self._recent[next(iter(self._recent))]
+        recent = self._recent
+        if recent and recent[-1][0] == number:
+            recent[-1] = number, now
+        else:
+            recent.append((number, now))
 
     def _throttled(self, sent: Sent, said: Meaning, now: float) -> Result:
         """Slow the whole route; but where other numbers get through, a full queue is this number's own."""
-        others = (when for number, when in self._recent.items() if number != sent.segment.to)
+        others = (when for number, when in self._recent if number != sent.segment.to)
         if said.what is Class.QUEUE_FULL and any(when >= sent.steady for when in others):
             return Result.TRANSIENT
         new = not self._pace.is_throttled(now)
@@ -452,7 +483,7 @@ class SmppTransport:
         try:
             await self._keep_on(place)
         finally:
-            if place in self._places and not self._draining.is_set():
+            if place in self._places and not self._draining:
                 self._places.remove(place)
                 if place.stop.is_set():
                     self._grow()
@@ -470,7 +501,7 @@ class SmppTransport:
                 said = meaning(ending.refused)
                 why = f"{self._peer()} refused the bind of {self._route.system_id} ({said.code} {said.name})"
             place.state = LinkState.REFUSED if refused else LinkState.DOWN
-            place.why = f"{why}; trying again in {_span(wait)}"
+            place.why = f"{why}; trying again in {span(wait)}"
             log.log(
                 logging.ERROR if refused else logging.WARNING,
                 "route %s: %s",
@@ -490,12 +521,12 @@ class SmppTransport:
             self._bind,
             owner=self,
             hub=self._hub,
-            message=self._message,
+            body=self._body,
             clock=self._clock,
             wall=self._wall,
-            may_write=lambda: not self._is_late(),
+            may_write=self._may_write,
         )
-        place.link = link
+        self._hold_link(place, link)
         try:
             why = await self._connect(link)
             return Ending(why) if why else await asyncio.shield(link.ended)
@@ -504,7 +535,7 @@ class SmppTransport:
             raise
         finally:
             link.finish("the gateway stops")
-            place.link = None
+            self._hold_link(place, None)
             if self._waiting:
                 self._pump()
             if link.connected:  # let it close, so that nothing of it is left behind
@@ -550,7 +581,7 @@ class SmppTransport:
 
     def _how(self) -> tuple[LinkState, str]:
         """The route's state, and one sentence: that of the connections segments leave by, the best of them first."""
-        if self._draining.is_set():
+        if self._draining:
             return LinkState.STOPPED, "the gateway stops"
         places = [place for place in self._places if not place.stop.is_set()]
         if not places:
@@ -567,26 +598,3 @@ class SmppTransport:
         if self._pace.is_throttled(self._clock()):
             return LinkState.THROTTLED, self._throttle_why
         return LinkState.UP, why
-
-
-def _outcome(sent: Sent, said: Meaning, result: Result, answer: Answered, answered: datetime) -> Outcome:
-    detail = "" if result is Result.ACCEPTED else f"{said.name or 'a code of the vendor'}{' (nack)' * answer.nack}"
-    return Outcome(
-        segment=sent.segment.id,
-        result=result,
-        code=said.code,
-        text=said.text,
-        detail=detail,
-        peer_id=answer.message_id,
-        written=sent.written,
-        answered=answered,
-        tries=said.tries if result is Result.TRANSIENT else None,
-        elsewhere=said.elsewhere,
-    )
-
-
-def _span(seconds: float) -> str:
-    """`0.7 s`, `12 s`, `5 min`."""
-    if seconds < 2:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import text
 from gateway.transports.base import Incoming, Receipt
-from gateway.transports.smpp.pdu import Tag
 from gateway.transports.smpp.receipt import read_receipt
 from gateway.transports.smpp.submission import e164
 
@@ -78,7 +77,7 @@ class Inbound:
         except Exception as error:  # whatever it is, the centre must keep what we could not
             self._put_off(request, error)
             return
-        task = asyncio.ensure_future(recorded)
+        task = recorded if isinstance(recorded, asyncio.Future) else asyncio.ensure_future(recorded)
         self._tasks.add(task)
         task.add_done_callback(partial(self._recorded, request))
         if len(self._tasks) == LIMIT and not self._stuck:
@@ -112,7 +111,7 @@ class Inbound:
                 self._answer(request, _OK)
             else:
                 self._put_off(request, error)
-        if len(self._tasks) <= LIMIT // 2 and (self._stuck or self._patience is not None):
+        if (self._stuck or self._patience is not None) and len(self._tasks) <= LIMIT // 2:
             self._stop_waiting()
             self._stuck = False
             self._hold(False)
@@ -146,15 +145,6 @@ def heard(route: str, message: ShortMessage) -> Receipt | Incoming:
         udhi = bool(message.esm_class & _UDHI)
         words = text.decode(payload, message.data_coding, udhi)
         return Incoming(route, sender, to, words, payload, message.data_coding, message.esm_class)
-    reference = message.tlv(Tag.USER_MESSAGE_REFERENCE)
-    return Receipt(
-        route=route,
-        id=read.id,
-        to=sender,  # a receipt comes from the handset it speaks of (section 5.2.12.2 of the fields of deliver_sm)
-        sender=to,
-        state=read.state,
-        error=read.error,
-        submitted=read.submitted,
-        done=read.done,
-        reference=int.from_bytes(reference, "big") if reference else None,
-    )
+    # A receipt comes from the handset it speaks of (section 5.2.12.2 of the fields of deliver_sm).
+    reference = int.from_bytes(read.reference, "big") if read.reference else None
+    return Receipt(route, read.id, sender, to, read.state, read.error, read.submitted, read.done, reference)

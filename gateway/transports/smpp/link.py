@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from gateway.routing import Route
     from gateway.transports.base import Hub, Question
     from gateway.transports.smpp.events import Event, Mode
-    from gateway.transports.smpp.pdu import Bind, Query, ShortMessage
+    from gateway.transports.smpp.pdu import Bind, Query
 
 log = logging.getLogger(__name__)
 
@@ -117,19 +117,20 @@ class Link(asyncio.Protocol):
         *,
         owner: Owner,
         hub: Hub,
-        message: Callable[[Claimed], ShortMessage],
+        body: Callable[[Claimed], bytes],
         clock: Callable[[], float],
         wall: Callable[[], datetime],
         may_write: Callable[[], bool],
     ) -> None:
         loop = asyncio.get_running_loop()
         self.mode = mode
+        self.proven = False  # whether its centre has accepted anything; the owner's note
         self.ended: asyncio.Future[Ending] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
         self._route = route
         self._bind = bind
         self._owner = owner
-        self._message = message
+        self._body = body
         self._clock = clock
         self._wall = wall
         self._may_write = may_write
@@ -167,9 +168,7 @@ class Link(asyncio.Protocol):
     @property
     def room(self) -> int:
         """How many segments it takes this moment."""
-        if self._session is None or self._leaving or self._full:
-            return 0
-        return self._session.room
+        return 0 if self._session is None or self._leaving or self._full else self._session.room
 
     def submit(self, segments: Iterable[Claimed]) -> None:
         """Write these, no more than `room`, many as one piece; what a peer that does not read leaves no room for waits
@@ -181,7 +180,7 @@ class Link(asyncio.Protocol):
             if count % PIECE == 0 and count:
                 self._flush()
             try:
-                sequence = session.submit(self._message(segment), now)
+                sequence = session.submit(self._body(segment), now)
             except EncodeError as error:
                 self._owner.impossible(segment, str(error))
                 continue
@@ -270,20 +269,28 @@ class Link(asyncio.Protocol):
         if session is None:
             return
         now = self._clock()
-        self._guarded(lambda: self._act(session.receive(data, now), now))
+        try:
+            self._act(session.receive(data, now), now)
+        except Exception as defect:
+            self._failed(defect)
 
     def eof_received(self) -> None:
         """The peer will send no more: nothing can be answered any more."""
-        self._guarded(lambda: self.finish("the SMS centre closed the connection"))
+        self._over("the SMS centre closed the connection")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whoever wished it."""
-        why = f"the connection was lost: {exc}" if exc else "the SMS centre closed the connection"
         if self._session is not None:
             self._session.close()
-        self._guarded(lambda: self.finish(why))
+        self._over(f"the connection was lost: {exc}" if exc else "the SMS centre closed the connection")
         if not self.lost.done():
             self.lost.set_result(None)
+
+    def _over(self, why: str) -> None:
+        try:
+            self.finish(why)
+        except Exception as defect:
+            self._failed(defect)
 
     def pause_writing(self) -> None:
         """The peer does not read what we write."""
@@ -302,30 +309,35 @@ class Link(asyncio.Protocol):
         answers: list[tuple[Sent, Answered]] = []
         arrivals: list[Arrived] = []
         for event in events:
-            if isinstance(event, Answered) and event.sequence in self._asked:
-                self._owner.reported(self._asked.pop(event.sequence), event)
-                self._owner.room_changed()
-            elif isinstance(event, Answered) and event.late:
-                if (late := self._late.pop(event.sequence, None)) is not None:
-                    self._owner.answered_late(late, event)
-            elif isinstance(event, Answered):
+            if type(event) is Arrived:
+                arrivals.append(event)
+            elif type(event) is Answered:
                 sent = self._sent.pop(event.sequence, None)
                 if sent is not None:
                     answers.append((sent, event))
-            elif isinstance(event, Arrived):
-                arrivals.append(event)
+                else:
+                    self._answered_aside(event)
             else:
                 self._pass_on(answers, arrivals, now)
                 answers, arrivals = [], []
                 self._act_on(event)
         self._pass_on(answers, arrivals, now)
-        if self._session is not None and self._session.phase is Phase.UNBINDING and not self._leaving:
+        session = self._session
+        if session is not None and session.phase is Phase.UNBINDING and not self._leaving:
             self._set_leaving(f"no message for {self._route.inactivity or 0:g} s, so the connection is made anew")
             self._end_within(GOODBYE)
         if self._leaving:
             self._leave_if_done()
         if not self.ended.done():
             self._flush()
+
+    def _answered_aside(self, answer: Answered) -> None:
+        """An answer to a question, or to what was given up."""
+        if answer.sequence in self._asked:
+            self._owner.reported(self._asked.pop(answer.sequence), answer)
+            self._owner.room_changed()
+        elif answer.late and (late := self._late.pop(answer.sequence, None)) is not None:
+            self._owner.answered_late(late, answer)
 
     def _pass_on(self, answers: Sequence[tuple[Sent, Answered]], arrivals: Sequence[Arrived], now: float) -> None:
         """What came together goes on together, answers before the receipts that speak of them."""
@@ -477,15 +489,15 @@ class Link(asyncio.Protocol):
         session = self._session
         if session is not None and not self.ended.done():
             now = self._clock()
-            self._guarded(lambda: self._act(session.tick(now), now))
+            try:
+                self._act(session.tick(now), now)
+            except Exception as defect:
+                self._failed(defect)
 
-    def _guarded(self, act: Callable[[], None]) -> None:
+    def _failed(self, defect: Exception) -> None:
         """A defect of ours ends the link's task, and so the daemon, instead of vanishing in the event loop."""
-        try:
-            act()
-        except Exception as defect:
-            if self.ended.done():
-                raise
-            self.ended.set_exception(defect)
-            if self._transport is not None:
-                self._transport.abort()
+        if self.ended.done():
+            raise defect
+        self.ended.set_exception(defect)
+        if self._transport is not None:
+            self._transport.abort()

@@ -13,6 +13,7 @@ from enum import IntEnum
 from gateway.value import value
 
 HEADER = struct.Struct(">IIII")
+_LENGTH = struct.Struct(">I")
 #: The header alone (section 3.2).
 SHORTEST = HEADER.size
 #: Larger than any PDU of sense: a message_payload of 64 KiB minus one would come close, and no SMS centre sends one.
@@ -222,26 +223,33 @@ class Deframer:
 
     def __init__(self) -> None:
         self._held = bytearray()
+        self._wanted = 0  # fewer octets than these make no PDU of what is held
 
     def feed(self, octets: bytes) -> tuple[list[bytes], FramingError | None]:
         """The PDUs that are complete now, in order, and, after them, what is wrong with the stream, if anything is.
 
         After an error nothing more can be fed: the connection has to go.
         """
-        held = self._held
-        held += octets
-        end = len(held)
+        if self._held:
+            self._held += octets
+            if len(self._held) < self._wanted:
+                return [], None
+            octets = bytes(self._held)
+            self._held.clear()
         complete: list[bytes] = []
-        begin = 0
-        fault: FramingError | None = None
+        begin, end = 0, len(octets)
+        wanted = 4
         while end - begin >= 4:
-            length = int.from_bytes(held[begin : begin + 4], "big")
+            (length,) = _LENGTH.unpack_from(octets, begin)
             if not SHORTEST <= length <= LONGEST:
-                fault = FramingError(f"a PDU of {length} octets was announced; the least is 16, the most {LONGEST}")
-                break
+                why = f"a PDU of {length} octets was announced; the least is 16, the most {LONGEST}"
+                return complete, FramingError(why)
             if begin + length > end:
+                wanted = length
                 break
-            complete.append(bytes(held[begin : begin + length]))
+            complete.append(octets[begin : begin + length])
             begin += length
-        del held[:begin]
-        return complete, fault
+        if begin < end:
+            self._held += octets[begin:]
+            self._wanted = wanted
+        return complete, None

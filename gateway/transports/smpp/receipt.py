@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gateway.transports.base import Receipt, ReceiptState
 from gateway.transports.smpp.pdu import ShortMessage, Tag
+from gateway.value import value
 
 if TYPE_CHECKING:
     from gateway.routing import Route
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MESSAGE_TYPE = 0x3C
 _DELIVERY_RECEIPT = 0x04
 _INTERMEDIATE_NOTIFICATION = 0x20
+_RECEIPTS = frozenset({_DELIVERY_RECEIPT, _INTERMEDIATE_NOTIFICATION})
 
 #: message_state (table 5-10; 0 and 9 of SMPP 5.0, table 4-64).
 _STATES = {
@@ -61,27 +62,34 @@ _WORDS = {
 _FIELD = re.compile(r"(?<![^\W_])(id|sub|dlvrd|submit[ _]?date|done[ _]?date|stat|err|text)\s*:", re.IGNORECASE)
 #: The form of appendix B, as most centres write it: read at once, with the same outcome as field by field.
 _USUAL = re.compile(
-    r"id:([\dA-Za-z-]+)(?: sub:\d+)?(?: dlvrd:\d+)?"
-    r" submit date:(\d{14}|\d{12}|\d{10}) done date:(\d{14}|\d{12}|\d{10}) stat:([A-Za-z]+) err:([\dA-Za-z]+)"
-    r"(?: text:|$)",
-    re.IGNORECASE | re.ASCII,
+    r"id:([\dA-Za-z-]++)(?: sub:\d++ dlvrd:\d++)?"
+    r" submit date:(\d{10}(?:\d\d){0,2}) done date:(\d{10}(?:\d\d){0,2}) stat:([A-Za-z]++) err:([\dA-Za-z]++)"
+    r"(?: [Tt]ext:|$)",
+    re.ASCII,
 )
 _DATE = re.compile(r"\d{14}|\d{12}|\d{10}")
 #: `362d9701 2`: the id and message_state, as some centres write what their optional parameters say.
 _BARE = re.compile(r"\s*([\dA-Fa-f-]{4,64}) ([0-9])\s*\0?")
 _LONGEST_ID = 64
+# Numbers: members of an enumeration are slower to look up.
+_RECEIPTED_ID, _REFERENCE = int(Tag.RECEIPTED_MESSAGE_ID), int(Tag.USER_MESSAGE_REFERENCE)
+_STATE, _NETWORK_ERROR = int(Tag.MESSAGE_STATE), int(Tag.NETWORK_ERROR_CODE)
 _UCS2 = 0x08
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReceiptFields:
-    """What a receipt says. Everything but the state may be empty; the dates are as it wrote them."""
+    """What a receipt says. Everything but the state may be empty; the dates are as it wrote them.
+
+    `reference` is the user_message_reference, in octets.
+    """
 
     id: str
     state: ReceiptState
     error: str = ""
     submitted: str = ""
     done: str = ""
+    reference: bytes = b""
 
 
 def read_receipt(message: ShortMessage) -> ReceiptFields | None:
@@ -90,13 +98,14 @@ def read_receipt(message: ShortMessage) -> ReceiptFields | None:
     With an esm_class that says receipt, a state is enough. Without, either a receipted_message_id must be there, or
     the text must have an id, a state and one field more: a handset can write `stat:DELIVRD`, too.
     """
-    text = text_of(message.payload, message.data_coding)
+    text = text_of(message.short_message or message.payload, message.data_coding)
     said = text_fields(text)
-    marked = message.esm_class & _MESSAGE_TYPE in (_DELIVERY_RECEIPT, _INTERMEDIATE_NOTIFICATION)
+    marked = message.esm_class & _MESSAGE_TYPE in _RECEIPTS
     if marked and not said and (bare := _BARE.fullmatch(text)) is not None:
         said = {"id": bare[1], "stat": bare[2]}
-    receipted = _c_octets(message.tlv(Tag.RECEIPTED_MESSAGE_ID))
-    state_octets = message.tlv(Tag.MESSAGE_STATE)
+    tlvs = dict(message.tlvs[::-1])  # of two of the same tag the first counts
+    receipted = _c_octets(tlvs.get(_RECEIPTED_ID))
+    state_octets = tlvs.get(_STATE)
     state = _STATES.get(int.from_bytes(state_octets, "big")) if state_octets else None
     if state is None and "stat" in said:
         state = word_state(said["stat"]) or (ReceiptState.UNKNOWN if marked else None)
@@ -104,11 +113,12 @@ def read_receipt(message: ShortMessage) -> ReceiptFields | None:
     if state is None or not convincing:
         return None
     return ReceiptFields(
-        id=(receipted or said.get("id", ""))[:_LONGEST_ID],
-        state=state,
-        error=_network_error(message.tlv(Tag.NETWORK_ERROR_CODE)) or said.get("err", ""),
-        submitted=said.get("submit", ""),
-        done=said.get("done", ""),
+        (receipted or said.get("id", ""))[:_LONGEST_ID],
+        state,
+        (_NETWORK_ERROR in tlvs and _network_error(tlvs[_NETWORK_ERROR])) or said.get("err", ""),
+        said.get("submit", ""),
+        said.get("done", ""),
+        tlvs.get(_REFERENCE, b""),
     )
 
 
@@ -176,7 +186,8 @@ def text_fields(text: str) -> dict[str, str]:
     """
     usual = _USUAL.match(text)
     if usual is not None:
-        return dict(zip(("id", "submit", "done", "stat", "err"), usual.groups(), strict=True))
+        number, submit, done, stat, err = usual.groups()
+        return {"id": number, "submit": submit, "done": done, "stat": stat, "err": err}
     return field_by_field(text)
 
 
@@ -210,12 +221,14 @@ def text_of(payload: bytes, data_coding: int) -> str:
 
     Some write UCS-2 with the low octet first, some with a byte order mark: what is plain ASCII tells which it is.
     """
+    if 0 not in payload:
+        return payload.decode("latin-1")
     if payload[:2] in (b"\xfe\xff", b"\xff\xfe") and payload[2:].count(0) * 3 > len(payload):
         return payload.decode("utf-16", errors="replace")
     if payload[1:2] == b"\0" and payload[3:4] == b"\0" and payload[:1] != b"\0":
         return payload.decode("utf-16-le", errors="replace")
     wide = payload[:1] == b"\0" and payload[2:3] == b"\0"
-    if wide or (data_coding == _UCS2 and b"\0" in payload):
+    if wide or (data_coding == _UCS2 and 0 in payload):
         return payload.decode("utf-16-be", errors="replace")
     return payload.decode("latin-1")
 
@@ -231,6 +244,6 @@ def _c_octets(octets: bytes | None) -> str:
     return octets.split(b"\0", 1)[0].decode("latin-1").strip() if octets else ""
 
 
-def _network_error(octets: bytes | None) -> str:
+def _network_error(octets: bytes) -> str:
     """network_error_code (5.3.2.31): one octet of network type, two of code, written as the text form would."""
-    return f"{int.from_bytes(octets[1:3], 'big'):03d}" if octets and len(octets) == 3 else ""
+    return f"{int.from_bytes(octets[1:3], 'big'):03d}" if len(octets) == 3 else ""

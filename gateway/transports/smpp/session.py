@@ -41,6 +41,7 @@ is alive, whether or not it answers the question.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -63,6 +64,7 @@ from gateway.transports.smpp.events import (
     Unbound,
 )
 from gateway.transports.smpp.pdu import (
+    HEADER,
     RESPONSE,
     Bind,
     BindAnswer,
@@ -84,6 +86,10 @@ if TYPE_CHECKING:
 
 LARGEST_SEQUENCE = 0x7FFFFFFF  # section 5.1.4
 
+# Numbers, for what every message costs: a member of an enumeration is slower to look up, and to compare.
+_SUBMIT_SM, _SUBMIT_SM_RESP = int(Command.SUBMIT_SM), int(Command.SUBMIT_SM_RESP)
+_GENERIC_NACK = int(Command.GENERIC_NACK)
+
 _OK = 0x00
 _INVALID_LENGTH = 0x02  # ESME_RINVCMDLEN
 _INVALID_COMMAND = 0x03  # ESME_RINVCMDID
@@ -101,6 +107,8 @@ class Phase(StrEnum):
     UNBOUND = "unbound"
     CLOSED = "closed"
 
+
+_BOUND, _CLOSED = Phase.BOUND, Phase.CLOSED
 
 #: Every way from one phase to another.
 _CHANGES: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
@@ -126,21 +134,29 @@ _TO_CENTRE = frozenset({Mode.TRANSMITTER, Mode.TRANSCEIVER})
 _TO_ESME = frozenset({Mode.RECEIVER, Mode.TRANSCEIVER})
 _ANY_MODE = frozenset(Mode)
 _WHILE_BOUND = frozenset({Phase.BOUND, Phase.UNBINDING})
+_NOT_BOUND_YET = frozenset({Phase.OPEN, Phase.BINDING})
 
-#: When a request of the peer is in order: (our role, command) -> (phases, modes); section 2.3, table 2-1. One leave is
+#: When a request of the peer is in order: our role -> command -> (phases, modes); section 2.3, table 2-1. One leave is
 #: taken: what a centre delivers on a transmitter's connection is against the table, but a receipt refused is lost.
-_ORDERLY: Mapping[tuple[Role, int], tuple[frozenset[Phase], frozenset[Mode]]] = MappingProxyType(
+_ORDERLY: Mapping[Role, Mapping[int, tuple[frozenset[Phase], frozenset[Mode]]]] = MappingProxyType(
     {
-        (Role.ESME, Command.DELIVER_SM): (_WHILE_BOUND, _ANY_MODE),
-        (Role.ESME, Command.DATA_SM): (_WHILE_BOUND, _ANY_MODE),
-        (Role.CENTRE, Command.BIND_TRANSMITTER): (frozenset({Phase.OPEN}), _ANY_MODE),
-        (Role.CENTRE, Command.BIND_RECEIVER): (frozenset({Phase.OPEN}), _ANY_MODE),
-        (Role.CENTRE, Command.BIND_TRANSCEIVER): (frozenset({Phase.OPEN}), _ANY_MODE),
-        (Role.CENTRE, Command.SUBMIT_SM): (_WHILE_BOUND, _TO_CENTRE),
-        (Role.CENTRE, Command.DATA_SM): (_WHILE_BOUND, _ANY_MODE),
-        (Role.CENTRE, Command.QUERY_SM): (_WHILE_BOUND, _TO_CENTRE),
+        Role.ESME: {
+            Command.DELIVER_SM: (_WHILE_BOUND, _ANY_MODE),
+            Command.DATA_SM: (_WHILE_BOUND, _ANY_MODE),
+        },
+        Role.CENTRE: {
+            Command.BIND_TRANSMITTER: (frozenset({Phase.OPEN}), _ANY_MODE),
+            Command.BIND_RECEIVER: (frozenset({Phase.OPEN}), _ANY_MODE),
+            Command.BIND_TRANSCEIVER: (frozenset({Phase.OPEN}), _ANY_MODE),
+            Command.SUBMIT_SM: (_WHILE_BOUND, _TO_CENTRE),
+            Command.DATA_SM: (_WHILE_BOUND, _ANY_MODE),
+            Command.QUERY_SM: (_WHILE_BOUND, _TO_CENTRE),
+        },
     }
 )
+_NEVER: tuple[frozenset[Phase], frozenset[Mode]] = (frozenset(), frozenset())
+#: The body of an answer without a message_id, in octets.
+_NO_ID = codec.body_octets(Command.DELIVER_SM_RESP, MessageAnswer())
 #: Commands that have no response (sections 4.1.7 and 4.12.1).
 _UNANSWERED = frozenset({Command.OUTBIND, Command.ALERT_NOTIFICATION})
 
@@ -168,6 +184,8 @@ class Session:
         self.mode: Mode | None = None
         self.window = window
         self._timers = timers or Timers()
+        self._orderly = _ORDERLY[role]
+        self._may_send = False  # bound for sending messages to the peer; `_go` keeps it
         self._deframer = Deframer()
         self._out: list[bytes] = []
         self._sequence = 0
@@ -191,7 +209,7 @@ class Session:
     @property
     def room(self) -> int:
         """How many more messages may be sent this moment."""
-        return self.window - len(self._outstanding) - len(self._overdue) if self._may_send() else 0
+        return self.window - len(self._outstanding) - len(self._overdue) if self._may_send else 0
 
     @property
     def unsent(self) -> int:
@@ -200,23 +218,24 @@ class Session:
 
     def deadline(self) -> float | None:
         """When `tick` has something to do, if nothing else happens before."""
-        if self.phase is Phase.CLOSED:
-            return None
-        due: list[float] = []
+        timers = self._timers
+        due = math.inf
         if self._outstanding:
-            due.append(next(iter(self._outstanding.values()))[1] + self._timers.response)
-        if self.phase in (Phase.OPEN, Phase.BINDING):
-            due.append(self._opened + self._timers.bind)
-        if self.phase is Phase.UNBINDING and self._control is not None:
-            due.append(self._control[2] + self._timers.response)
-        if self.phase is Phase.BOUND:
+            due = next(iter(self._outstanding.values()))[1] + timers.response
+        elif timers.inactivity is not None and self.phase is _BOUND:
+            due = self._busy + timers.inactivity
+        if self.phase is _BOUND:
             if self._probe is not None:
-                due.append(self._probe + self._timers.response)
-            elif self._timers.enquire_link is not None:
-                due.append(self._heard + self._timers.enquire_link)
-            if self._timers.inactivity is not None and not self._outstanding:
-                due.append(self._busy + self._timers.inactivity)
-        return min(due, default=None)
+                due = min(due, self._probe + timers.response)
+            elif timers.enquire_link is not None:
+                due = min(due, self._heard + timers.enquire_link)
+        elif self.phase in _NOT_BOUND_YET:
+            due = min(due, self._opened + timers.bind)
+        elif self.phase is Phase.UNBINDING and self._control is not None:
+            due = min(due, self._control[2] + timers.response)
+        elif self.phase is _CLOSED:
+            return None
+        return due if due < math.inf else None
 
     def data_to_send(self) -> bytes:
         """The octets to write now, once."""
@@ -240,22 +259,25 @@ class Session:
 
     def accept(self, system_id: str) -> None:
         """Bind the ESME that asked. On a session that is over, nothing happens."""
-        if self._over():
+        if self.phase is _CLOSED:
             return
         self._answer_bind(_OK, BindAnswer(system_id, ((Tag.SC_INTERFACE_VERSION, b"\x34"),)))
         self._go(Phase.BOUND)
 
     def refuse(self, status: int) -> None:
         """Do not bind the ESME that asked; `status` says why. On a session that is over, nothing happens."""
-        if self._over():
+        if self.phase is _CLOSED:
             return
         self._answer_bind(status, None)
         self.mode = None
         self._go(Phase.OPEN)
 
-    def submit(self, message: ShortMessage, now: float) -> int:
-        """Send a submit_sm; returns its sequence number. Raises `EncodeError`, and then nothing was sent."""
-        return self._request(Role.ESME, Command.SUBMIT_SM, message, now)
+    def submit(self, message: ShortMessage | bytes, now: float) -> int:
+        """Send a submit_sm, whose body may be in octets already; returns its sequence number.
+
+        Raises `EncodeError`, and then nothing was sent.
+        """
+        return self._request(Role.ESME, _SUBMIT_SM, message, now)
 
     def deliver(self, message: ShortMessage, now: float) -> int:
         """Send a deliver_sm; returns its sequence number. Raises `EncodeError`, and then nothing was sent."""
@@ -272,10 +294,9 @@ class Session:
 
     def answer(self, request: Arrived, status: int = _OK, message_id: str = "") -> None:
         """Answer a message of the peer's. On a session that is over, nothing happens: the peer will send it again."""
-        if self.phase is Phase.CLOSED:
-            return
-        body = MessageAnswer(message_id)
-        self._out.append(codec.encode(request.command | RESPONSE, request.sequence, status, body))
+        if self.phase is not _CLOSED:
+            body = MessageAnswer(message_id) if message_id else _NO_ID
+            self._out.append(codec.encode(request.command | RESPONSE, request.sequence, status, body))
 
     def unbind(self, now: float) -> None:
         """Say goodbye; `Unbound` follows, and answers to what is outstanding may still come before it."""
@@ -296,7 +317,7 @@ class Session:
 
     def receive(self, octets: bytes, now: float) -> list[Event]:
         """What these octets of the peer mean, in order."""
-        if self._over():
+        if self.phase is _CLOSED:
             return []
         complete, error = self._deframer.feed(octets)
         if complete:
@@ -304,12 +325,25 @@ class Session:
             self._probe = None
         events: list[Event] = []
         for pdu_octets in complete:
-            pdu = codec.decode(pdu_octets)
-            if pdu.command & RESPONSE:
-                self._response(pdu, now, events)
+            _, command, status, sequence = HEADER.unpack_from(pdu_octets)
+            asked = self._outstanding.get(sequence) if command & RESPONSE else None
+            if asked is not None and (command == asked[0] | RESPONSE or command == _GENERIC_NACK):
+                del self._outstanding[sequence]
+                self._busy = now
+                if command == _SUBMIT_SM_RESP:  # nothing else of it matters
+                    events.append(Answered(sequence, status, codec.message_id(pdu_octets)))
+                else:
+                    events.append(_answered(codec.decode(pdu_octets)))
+            elif command & RESPONSE:
+                self._response(codec.decode(pdu_octets), events)
             else:
-                self._peer_asks(pdu, now, events)
-            if self._over():
+                body = codec.body_of(command, status, pdu_octets)
+                if isinstance(body, ShortMessage) and self._is_orderly(command):
+                    self._busy = now
+                    events.append(Arrived(command, sequence, body))
+                else:
+                    self._peer_asks(Pdu(command, status, sequence, body), now, events)
+            if self.phase is _CLOSED:
                 return events
         if error is not None:
             self._out.append(codec.encode(Command.GENERIC_NACK, 0, _INVALID_LENGTH))
@@ -328,7 +362,7 @@ class Session:
             if command != Command.QUERY_SM:  # many centres do not know it: it must not take the window away
                 self._overdue.add(sequence)
             events.append(TimedOut(sequence))
-        if self.phase in (Phase.OPEN, Phase.BINDING) and now >= self._opened + timers.bind:
+        if self.phase in _NOT_BOUND_YET and now >= self._opened + timers.bind:
             self._fault(f"nothing was bound within {timers.bind:g} seconds", events)
         elif self.phase is Phase.UNBINDING and self._control and now >= self._control[2] + timers.response:
             self._fault(f"the unbind was not answered within {timers.response:g} seconds", events)
@@ -350,13 +384,9 @@ class Session:
 
     # The peer's answers
 
-    def _response(self, pdu: Pdu, now: float, events: list[Event]) -> None:
-        waiting = self._outstanding.get(pdu.sequence)
-        if waiting is not None and pdu.command in (waiting[0] | RESPONSE, Command.GENERIC_NACK):
-            del self._outstanding[pdu.sequence]
-            self._busy = now
-            events.append(_answered(pdu))
-        elif self._control is not None and pdu.sequence == self._control[1]:
+    def _response(self, pdu: Pdu, events: list[Event]) -> None:
+        """An answer to something else than a request that is outstanding."""
+        if self._control is not None and pdu.sequence == self._control[1]:
             self._control_answered(pdu, events)
         elif pdu.sequence in self._overdue:
             self._overdue.discard(pdu.sequence)
@@ -395,34 +425,37 @@ class Session:
     # The peer's requests
 
     def _peer_asks(self, pdu: Pdu, now: float, events: list[Event]) -> None:
-        command = pdu.command
-        if command == Command.ENQUIRE_LINK:
-            self._out.append(codec.encode(Command.ENQUIRE_LINK_RESP, pdu.sequence))
-        elif command == Command.UNBIND:
-            self._peer_unbinds(pdu, events)
-        elif (self.role, command) not in _ORDERLY:
-            self._refuse_request(pdu, _INVALID_COMMAND, f"{name_of(command)} is not served here", events)
-        elif isinstance(pdu.body, Malformed):
-            self._refuse_request(pdu, pdu.body.status, pdu.body.why, events)
-        elif not self._in_order(command):
+        """A request that is no message, or is none in order."""
+        command, body = pdu.command, pdu.body
+        if command not in self._orderly:
+            self._peer_asks_aside(pdu, events)
+        elif isinstance(body, Malformed):
+            self._refuse_request(pdu, body.status, body.why, events)
+        elif not self._is_orderly(command):
             already = command in _MODE_OF and self.phase is not Phase.OPEN
             status = _ALREADY_BOUND if already else _INVALID_BIND_STATUS
             self._refuse_request(pdu, status, f"{name_of(command)} is out of order while {self.phase}", events)
-        elif isinstance(pdu.body, Bind):
+        elif isinstance(body, Bind):
             self.mode = _MODE_OF[command]
             self._bind_sequence = pdu.sequence
             self._go(Phase.BINDING)
-            events.append(BindRequested(self.mode, pdu.body))
-        elif isinstance(pdu.body, Query):
+            events.append(BindRequested(self.mode, body))
+        elif isinstance(body, Query):
             self._busy = now
-            events.append(Queried(pdu.sequence, pdu.body))
-        elif isinstance(pdu.body, ShortMessage):
-            self._busy = now
-            events.append(Arrived(command, pdu.sequence, pdu.body))
+            events.append(Queried(pdu.sequence, body))
 
-    def _in_order(self, command: int) -> bool:
-        phases, modes = _ORDERLY[self.role, command]
+    def _is_orderly(self, command: int) -> bool:
+        phases, modes = self._orderly.get(command, _NEVER)
         return self.phase in phases and (self.mode is None or self.mode in modes)
+
+    def _peer_asks_aside(self, pdu: Pdu, events: list[Event]) -> None:
+        """What is asked of either end at any time, and what is served at neither."""
+        if pdu.command == Command.ENQUIRE_LINK:
+            self._out.append(codec.encode(Command.ENQUIRE_LINK_RESP, pdu.sequence))
+        elif pdu.command == Command.UNBIND:
+            self._peer_unbinds(pdu, events)
+        else:
+            self._refuse_request(pdu, _INVALID_COMMAND, f"{name_of(pdu.command)} is not served here", events)
 
     def _peer_unbinds(self, pdu: Pdu, events: list[Event]) -> None:
         self._out.append(codec.encode(Command.UNBIND_RESP, pdu.sequence))
@@ -442,8 +475,8 @@ class Session:
 
     # Small things
 
-    def _request(self, role: Role, command: Command, message: ShortMessage | Query, now: float) -> int:
-        if self.role is not role or not self._may_send():
+    def _request(self, role: Role, command: int, message: ShortMessage | Query | bytes, now: float) -> int:
+        if self.role is not role or not self._may_send:
             raise LocalError(f"no {name_of(command)} by the {self.role} while {self.phase} as {self.mode}")
         if len(self._outstanding) + len(self._overdue) >= self.window:
             raise LocalError(f"the window of {self.window} is full")
@@ -452,10 +485,6 @@ class Session:
         self._outstanding[sequence] = (command, now)
         self._busy = now
         return sequence
-
-    def _may_send(self) -> bool:
-        allowed = _TO_CENTRE if self.role is Role.ESME else _TO_ESME
-        return self.phase is Phase.BOUND and self.mode in allowed
 
     def _answer_bind(self, status: int, body: BindAnswer | None) -> None:
         if self.role is not Role.CENTRE or self.phase is not Phase.BINDING or self.mode is None:
@@ -469,12 +498,10 @@ class Session:
             if self._sequence not in self._outstanding and self._sequence not in self._overdue:
                 return self._sequence
 
-    def _over(self) -> bool:
-        return self.phase is Phase.CLOSED
-
     def _go(self, phase: Phase) -> None:
         assert phase in _CHANGES[self.phase], f"a session cannot go from {self.phase} to {phase}"
         self.phase = phase
+        self._may_send = phase is _BOUND and self.mode in (_TO_CENTRE if self.role is Role.ESME else _TO_ESME)
 
     def _fault(self, why: str, events: list[Event]) -> None:
         self._go(Phase.CLOSED)

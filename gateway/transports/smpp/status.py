@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from gateway.transports.base import Outcome, Result
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+
+    from gateway.transports.smpp.events import Answered
+    from gateway.transports.smpp.link import Sent
 
 
 class Class(StrEnum):
@@ -34,21 +40,18 @@ class Class(StrEnum):
 class Meaning:
     """One code's meaning: what to do, how it is called, and a sentence for whoever sent the message.
 
+    `code` is the code as people look it up: `0x00000058`.
     `tries` is how often a transient refusal by this code is worth trying here; None says nothing. After that another
     route is tried, or, where `elsewhere` is false, it has failed.
     """
 
     status: int
+    code: str
     name: str
     what: Class
     text: str
     tries: int | None = None
     elsewhere: bool = True
-
-    @property
-    def code(self) -> str:
-        """The code as people look it up: `0x00000058`."""
-        return f"0x{self.status:08X}"
 
 
 _ACCEPTED = "The operator's SMS centre has the message."
@@ -120,6 +123,8 @@ _TABLE: dict[int, tuple[str, Class, str, int | None]] = {
     0x104: ("RINVDCS", Class.PERMANENT, _DEFECT, None),
 }
 
+#: A code that is in no table.
+_NOBODYS: tuple[str, Class, str, int | None] = ("", Class.DOUBTFUL, _REFUSED, None)
 #: The try at which a doubtful code is final: it is transient twice.
 _DOUBTFUL_TRIES = 3
 
@@ -140,10 +145,47 @@ def meaning(status: int, overrides: Mapping[int, str] | None = None) -> Meaning:
 
     A code that nobody here knows, the vendors' own (0x400 to 0x4FF) among them, is doubtful, and gets no name.
     """
-    name, what, text, tries = _TABLE.get(status, ("", Class.DOUBTFUL, _REFUSED, None))
     override = overrides.get(status) if overrides else None
     if override is not None:
-        return Meaning(status, name, OVERRIDES[override], text)
+        name, _, text, _ = _TABLE.get(status, _NOBODYS)
+        return Meaning(status, _code(status), name, OVERRIDES[override], text)
+    return _MEANINGS.get(status) or _meant(status, *_NOBODYS)
+
+
+def _code(status: int) -> str:
+    return f"0x{status:08X}"
+
+
+def _meant(status: int, name: str, what: Class, text: str, tries: int | None) -> Meaning:
     if what is Class.DOUBTFUL:
-        return Meaning(status, name, Class.TRANSIENT, text, _DOUBTFUL_TRIES, elsewhere=False)
-    return Meaning(status, name, what, text, tries)
+        return Meaning(status, _code(status), name, Class.TRANSIENT, text, _DOUBTFUL_TRIES, elsewhere=False)
+    return Meaning(status, _code(status), name, what, text, tries)
+
+
+_MEANINGS = {status: _meant(status, *row) for status, row in _TABLE.items()}
+
+#: What a class is to whoever handed the segment over.
+RESULTS = {
+    Class.ACCEPTED: Result.ACCEPTED,
+    Class.THROTTLE: Result.THROTTLED,
+    Class.TRANSIENT: Result.TRANSIENT,
+    Class.PERMANENT: Result.PERMANENT,
+    Class.SESSION: Result.UNSENT,
+}
+
+
+def outcome_of(sent: Sent, said: Meaning, result: Result, answer: Answered, answered: datetime) -> Outcome:
+    """What became of a segment that was answered so."""
+    detail = "" if result is Result.ACCEPTED else f"{said.name or 'a code of the vendor'}{' (nack)' * answer.nack}"
+    return Outcome(
+        sent.segment.id,
+        result,
+        said.code,
+        said.text,
+        detail,
+        answer.message_id,
+        sent.written,
+        answered,
+        said.tries if result is Result.TRANSIENT else None,
+        said.elsewhere,
+    )

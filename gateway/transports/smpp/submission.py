@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import struct
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.transports.smpp.codec import short_message_octets
-from gateway.transports.smpp.pdu import EncodeError, Query, ShortMessage, Tag
+from gateway.transports.smpp.codec import (
+    LONGEST_SHORT_MESSAGE,
+    body_octets,
+    c_octets,
+    short_message_format,
+    short_message_octets,
+)
+from gateway.transports.smpp.pdu import Command, EncodeError, Query, ShortMessage, Tag
 
 if TYPE_CHECKING:
     from gateway.message import Claimed
@@ -27,6 +34,9 @@ _LONGEST_ALPHANUMERIC = 11  # 3GPP TS 23.040 clause 9.1.2.5: 140 bits of 7-bit c
 _SHORT_CODE = 6  # digits; what is longer is a telephone number
 _LONGEST_VALIDITY = 63 * 7 * 86400  # 3GPP TS 23.040 clause 9.2.3.12.1: 63 weeks
 
+
+#: Parts that are tied together, if they are, by what is in their text already.
+_IN_TEXT = frozenset({"", "udh8", "udh16"})
 
 #: The source address, its ton, its npi; the schedule, the validity (table 5-2).
 _SENDER_REFUSED = frozenset({0x0A, 0x48, 0x49})
@@ -85,6 +95,8 @@ def e164(address: str, ton: int) -> str:
 
     Centres write the same number with ton 1 and 0, with `+`, with `00` and bare.
     """
+    if ton == _INTERNATIONAL and address.isdigit() and address.isascii() and address[0] != "0":
+        return "+" + address  # what nearly all of them write
     digits = address.removeprefix("+")
     digits = digits.removeprefix("00")
     if not (digits.isascii() and digits.isdigit()) or digits.startswith("0"):
@@ -106,6 +118,11 @@ def validity(seconds: float) -> str:
     return f"{years:02}{months:02}{days:02}{hours:02}{minutes:02}{left:02}000R"
 
 
+@lru_cache(maxsize=64)  # what leaves in the same second has the same
+def _validity_octets(seconds: int) -> bytes:
+    return validity(seconds).encode("ascii")
+
+
 class Submission:
     """Makes the submit_sm of one route's segments. What is the same for all of them is worked out once."""
 
@@ -114,7 +131,16 @@ class Submission:
         self._numeric = sender_address(route.numeric_sender) if route.numeric_sender else None
         self._registered_delivery = _RECEIPT if route.receipts else 0
         self._protocol_id = route.protocol_id
-        short_message_octets(ShortMessage(source=self._source.digits, protocol_id=route.protocol_id))
+        common = ShortMessage(
+            *self._source,
+            dest_ton=_INTERNATIONAL,
+            dest_npi=_ISDN,
+            protocol_id=self._protocol_id,
+            registered_delivery=self._registered_delivery,
+        )
+        short_message_octets(common)  # refuses what no segment could be sent with
+        reference = struct.pack(">HH", Tag.USER_MESSAGE_REFERENCE, 2) + b"%c%c"
+        self._plain = short_message_format(common) + reference
 
     def other_way(self, status: int) -> Variant | None:
         """How what was refused by this command_status may be said once more, or None."""
@@ -125,6 +151,29 @@ class Submission:
     def query(self, message_id: str) -> Query:
         """The query_sm of a message: its source address has to be that of the submit_sm (section 4.8.1)."""
         return Query(message_id, self._source.digits, self._source.ton, self._source.npi)
+
+    def body(self, segment: Claimed, variant: Variant | None = None) -> bytes:
+        """The body of the submit_sm of one segment, in octets: those of its `message`.
+
+        Most segments are said the same way, by a format made once. Raises `EncodeError` for what SMPP cannot carry.
+        """
+        text, number = segment.payload, segment.id
+        if variant is None and segment.concat in _IN_TEXT and len(text) <= LONGEST_SHORT_MESSAGE:
+            try:
+                return self._plain % (
+                    c_octets("destination", segment.to.removeprefix("+")),
+                    _UDHI if segment.udhi else 0,
+                    1 if segment.urgent else 0,
+                    _validity_octets(int(segment.seconds_left)),
+                    segment.data_coding,
+                    len(text),
+                    text,
+                    number >> 8 & 0xFF,
+                    number & 0xFF,
+                )
+            except OverflowError:
+                pass  # what is no octet is refused below, as it is in every message
+        return body_octets(Command.SUBMIT_SM, self.message(segment, variant))
 
     def message(self, segment: Claimed, variant: Variant | None = None) -> ShortMessage:
         """The submit_sm of one segment.

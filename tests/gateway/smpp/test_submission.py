@@ -14,7 +14,7 @@ from gateway.message import Channel, Claimed
 from gateway.routing import Route
 from gateway.transports.smpp.codec import decode, encode
 from gateway.transports.smpp.pdu import Command, EncodeError, Tag
-from gateway.transports.smpp.submission import Submission, e164, sender_address, validity
+from gateway.transports.smpp.submission import Submission, Variant, e164, sender_address, validity
 
 ROUTE = Route("operator", frozenset({Channel.SMS}), "smpp", sender="+32475000000")
 SEGMENT = Claimed(
@@ -94,6 +94,37 @@ def test_parts_with_a_header_have_no_sar_fields(concat: str) -> None:
     assert [tag for tag, _ in message.tlvs] == [Tag.USER_MESSAGE_REFERENCE]
 
 
+SEGMENTS = st.builds(
+    replace,
+    st.just(SEGMENT),
+    id=st.integers(1, 2**40),
+    n=st.integers(1, 255),
+    of=st.integers(1, 255),
+    to=st.from_regex(r"\+?[0-9]{1,22}|[%\0éĀ]{0,3}", fullmatch=True),
+    payload=st.binary(max_size=300) | st.binary(min_size=250, max_size=260),
+    data_coding=st.sampled_from([0, 8, 0xF5, 256]),
+    udhi=st.booleans(),
+    urgent=st.booleans(),
+    seconds_left=st.floats(-10, 1e9),
+    concat=st.sampled_from(["", "udh8", "udh16", "sar", "payload"]),
+    reference=st.integers(0, 2**20),
+)
+
+
+@given(SEGMENTS, st.sampled_from(["+32475000000", "100% news", ""]), st.none() | st.sampled_from(list(Variant)))
+def test_the_octets_of_a_segment_are_those_of_its_message(
+    segment: Claimed, sender: str, variant: Variant | None
+) -> None:
+    submission = Submission(replace(ROUTE, sender=sender, numeric_sender="8850", protocol_id=0x25))  # 0x25 is `%`
+    try:
+        octets = encode(Command.SUBMIT_SM, 7, body=submission.message(segment, variant))
+    except EncodeError as refused:
+        with pytest.raises(EncodeError, match=re.escape(str(refused))):
+            submission.body(segment, variant)
+    else:
+        assert encode(Command.SUBMIT_SM, 7, body=submission.body(segment, variant)) == octets
+
+
 @pytest.mark.parametrize(
     ("seconds", "written"),
     [
@@ -137,3 +168,8 @@ def test_validity_is_always_of_a_form_a_strict_centre_takes(seconds: float) -> N
 )
 def test_a_handsets_number_is_read_however_the_centre_writes_it(address: str, ton: int, number: str) -> None:
     assert e164(address, ton) == number
+
+
+@given(st.from_regex(r"[1-9][0-9]{0,20}", fullmatch=True))
+def test_an_international_number_is_the_same_in_every_way_of_writing_it(digits: str) -> None:
+    assert e164(digits, 1) == e164("+" + digits, 1) == e164("00" + digits, 0) == "+" + digits
