@@ -18,10 +18,11 @@ from functools import partial
 from typing import Any
 
 from daemon.board import Board
+from daemon.feeder import MOMENT, Feeder
 from daemon.recorder import Recorder, Told
 from daemon.traffic import Traffic
 from gateway import presence, queries, receipts, routing, slots, verbs
-from gateway.claims import MOST, Claim, reread
+from gateway.claims import Claim, reread
 from gateway.draft import Draft
 from gateway.intake import COMPACT
 from gateway.message import Claimed
@@ -43,41 +44,11 @@ Maker = Callable[[Route, "Dispatcher"], Transport]
 _LOOK = 5.0
 #: Waits after a failed commit, in seconds: the first, the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
-#: How long it is believed that nothing of a route waits, after a claim that went along with an intake, in seconds.
-_MOMENT = 0.02
 #: How long a receipt waits for the next; the SMS centre waits for our answer as long, and its window is limited.
 _PATIENCE = 0.008
 #: How long a feeder that is to stop may take to come back from its claim, in seconds.
 _LET_GO = 3.0
 _INSTANT = timedelta(microseconds=1)
-
-
-class _Feeder:
-    """One route's way from the queue to its transport."""
-
-    def __init__(self, route: Route, transport: Transport) -> None:
-        self.route = route
-        #: The route where it carries letters, which are made when they are claimed.
-        self.post = route if route.transport == "smtp" else None
-        self.transport = transport
-        self.kick = asyncio.Event()
-        self.kick.set()
-        self.tasks: list[asyncio.Task[None]] = []
-        self.stopping = False
-        #: A claim of this route goes along with a set of intake; its result comes to `Dispatcher._came`.
-        self.landed = asyncio.Event()
-        self.landed.set()
-        #: Until when it is believed that nothing of this route waits: its last claim got less than it asked for.
-        self.empty_until = 0.0
-        #: Its transport has taken all it can, and more waits: an answer makes room for the next.
-        self.full = False
-        #: Since when a kick is put off that came while nothing was believed to wait, or a claim was under way.
-        self.doubt: float | None = None
-        #: The last claim there was when somebody kicked last: what he told of, only a later one must have seen.
-        self.kicked_after = datetime.min.replace(tzinfo=UTC)
-        self.again: asyncio.TimerHandle | None = None
-        self.lost: tuple[Claim, StoreLostError] | None = None
-        self.granted: tuple[int, float | None, str] | None = None
 
 
 class Dispatcher:
@@ -107,7 +78,7 @@ class Dispatcher:
         self._look = look
         self._lists = lists
         self._random = random.Random()  # noqa: S311 - spreads retries, guards nothing
-        self._feeders: dict[str, _Feeder] = {}
+        self._feeders: dict[str, Feeder] = {}
         #: When each segment that is with a transport was claimed.
         self._claimed: dict[int, datetime] = {}
         self._claims_work = True  # the last claim could be made
@@ -128,7 +99,7 @@ class Dispatcher:
     def more_room(self, route: str) -> None:
         feeder = self._feeders.get(route)
         if feeder is not None and time.monotonic() >= feeder.empty_until:
-            feeder.kick.set()
+            feeder.kicked.set()
 
     def state(self, route: str, state: LinkState, why: str) -> None:
         self._board.set("route", route, state.value, why)
@@ -162,7 +133,7 @@ class Dispatcher:
     def start(self, group: asyncio.TaskGroup, routes: Sequence[Route]) -> None:
         """Begin to feed these routes; their tasks belong to the group."""
         for route in routes:
-            feeder = _Feeder(route, self._make(route, self))
+            feeder = Feeder(route, self._make(route, self))
             if isinstance(feeder.transport, Shared):
                 feeder.transport.resize(0, route.rate, "it waits for its share of the connections")
             self._feeders[route.name] = feeder
@@ -177,7 +148,7 @@ class Dispatcher:
         feeders = [self._feeders[name] for name in names]
         for feeder in feeders:
             feeder.stopping = True
-            feeder.kick.set()
+            feeder.kicked.set()
         # One that waits for a store that is away is not waited for: what it may just have claimed becomes unknown.
         feeding = [feeder.tasks[1] for feeder in feeders]
         if feeding:
@@ -196,34 +167,8 @@ class Dispatcher:
     def kick(self, routes: Sequence[str] | None = None) -> None:
         """There may be something to do for these routes; None: for all."""
         for feeder in self._feeders.values() if routes is None else map(self._feeders.get, routes):
-            if feeder is None:
-                continue
-            feeder.kicked_after = self._last_claim
-            if feeder.doubt is not None:
-                continue
-            now = time.monotonic()
-            if now >= feeder.empty_until and feeder.landed.is_set():
-                feeder.kick.set()
-                continue
-            # Most likely this tells of what a claim came along with, and has; one under way may not see it, and no
-            # other is made meanwhile. If it tells of more, a moment is no harm.
-            feeder.doubt = now
-            if feeder.again is None:
-                feeder.again = asyncio.get_running_loop().call_later(_MOMENT, self._kick_again, feeder)
-
-    def _kick_again(self, feeder: _Feeder) -> None:
-        """A kick was put off, a moment ago at least; but for what a claim made since then has shown not to be there."""
-        feeder.again = None
-        if feeder.doubt is None:
-            return
-        left = feeder.doubt + _MOMENT - time.monotonic()
-        if left > 0 or not feeder.landed.is_set():
-            wait = left if left > 0 else _MOMENT
-            feeder.again = asyncio.get_running_loop().call_later(wait, self._kick_again, feeder)
-            return
-        feeder.doubt = None
-        feeder.empty_until = 0.0
-        feeder.kick.set()
+            if feeder is not None:
+                feeder.kick(self._last_claim)
 
     def can_send(self, route: str) -> bool:
         """Whether this node can hand segments to this route now, or soon will again."""
@@ -262,13 +207,13 @@ class Dispatcher:
 
     # Feeding ----------------------------------------------------------------------------------------------------------
 
-    async def _feed(self, feeder: _Feeder) -> None:
+    async def _feed(self, feeder: Feeder) -> None:
         wait = _FIRST_WAIT
         while not feeder.stopping:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):  # not wait_for, which up to Python 3.11 may lose a cancellation
-                    await feeder.kick.wait()
-            feeder.kick.clear()
+                    await feeder.kicked.wait()
+            feeder.kicked.clear()
             if not feeder.stopping:
                 await self.recorder.works.wait()
             try:
@@ -279,9 +224,9 @@ class Dispatcher:
                 self._cannot_claim(error)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)
-                feeder.kick.set()
+                feeder.kicked.set()
 
-    async def _feed_once(self, feeder: _Feeder) -> bool:
+    async def _feed_once(self, feeder: Feeder) -> bool:
         """Claim once and hand over. Whether there may be more to do at once."""
         if feeder.lost is not None:
             (claim, error), feeder.lost = feeder.lost, None
@@ -297,23 +242,18 @@ class Dispatcher:
         self._can_claim()
         return self._hand_over(feeder, claim, claimed)
 
-    def _room(self, feeder: _Feeder) -> int:
+    def _room(self, feeder: Feeder) -> int:
         return 0 if feeder.stopping or not self.recorder.works.is_set() else feeder.transport.room()
 
-    def _claim(self, feeder: _Feeder, room: int) -> Claim:
+    def _claim(self, feeder: Feeder, room: int) -> Claim:
         # A claim is known by its instant: no two have the same, even where the clock is set back.
         now = self._now()
         self._last_claim = now if now > self._last_claim else self._last_claim + _INSTANT
         return Claim(feeder.route.name, room, self._node, self._last_claim, feeder.post)
 
-    def _hand_over(self, feeder: _Feeder, claim: Claim, claimed: Sequence[Claimed]) -> bool:
+    def _hand_over(self, feeder: Feeder, claim: Claim, claimed: Sequence[Claimed]) -> bool:
         """Give the transport what a claim got. Whether there may be more to do at once."""
-        wanted = min(claim.limit, MOST)
-        # Only where nobody else brings work for this route, and every intake is seen by `_ride`.
-        feeder.full = len(claimed) >= wanted
-        feeder.empty_until = time.monotonic() + _MOMENT if self._rides and not feeder.full else 0.0
-        if not feeder.full and claim.now > feeder.kicked_after:
-            feeder.doubt = None  # what the kicks told of would have been claimed
+        feeder.has_claimed(claim, len(claimed), alone=self._rides)
         if not claimed:
             return False
         for segment in claimed:
@@ -332,7 +272,7 @@ class Dispatcher:
             ways.update(draft.ways)
             long = long or len(draft.legs) > COMPACT
         if long:
-            asyncio.get_running_loop().call_later(_MOMENT, self._lists)
+            asyncio.get_running_loop().call_later(MOMENT, self._lists)
         riders: list[tuple[Claim, Callable[[Any], None]]] = []
         for name in ways:
             feeder = self._feeders.get(name)
@@ -345,18 +285,18 @@ class Dispatcher:
                 riders.append((claim, partial(self._came, feeder, claim)))
         return riders
 
-    def _came(self, feeder: _Feeder, claim: Claim, result: Any) -> None:
+    def _came(self, feeder: Feeder, claim: Claim, result: Any) -> None:
         feeder.landed.set()
         if isinstance(result, BaseException):
             if isinstance(result, StoreLostError):
                 feeder.lost = claim, result
             if isinstance(result, StoreError):
                 self._cannot_claim(result)
-            feeder.kick.set()
+            feeder.kicked.set()
             return
         self._can_claim()
         if self._hand_over(feeder, claim, result):
-            feeder.kick.set()
+            feeder.kicked.set()
 
     def _cannot_claim(self, error: StoreError) -> None:
         self._claims_work = False
@@ -367,7 +307,7 @@ class Dispatcher:
             self._claims_work = True
             self._board.set("store", "store", "up")
 
-    async def _reread(self, feeder: _Feeder, claim: Claim, error: StoreError) -> list[Claimed]:
+    async def _reread(self, feeder: Feeder, claim: Claim, error: StoreError) -> list[Claimed]:
         """What a claim got whose COMMIT may have happened: were it forgotten, it would be `submitting` for good."""
         wait = _FIRST_WAIT
         while not feeder.stopping:

@@ -91,7 +91,7 @@ async def until(come: Callable[[], bool]) -> None:
 @pytest.fixture
 def desk(sqlite_database: str, open_store: Callable[..., Store], monkeypatch: pytest.MonkeyPatch) -> Desk:
     """Only SQLite's claims go along with the intake. A moment is long here, so that everything happens within one."""
-    monkeypatch.setattr("daemon.dispatcher._MOMENT", 0.3)
+    monkeypatch.setattr("daemon.feeder.MOMENT", 0.3)
     return Desk(open_store(sqlite_database))
 
 
@@ -104,7 +104,7 @@ async def test_what_came_with_its_own_claim_is_not_claimed_for_again_once_anothe
         waits = desk.feeder.again
         assert waits is not None
         await until(lambda: desk.feeder.again is None)
-        assert not desk.feeder.kick.is_set()
+        assert not desk.feeder.kicked.is_set()
         assert len(desk.claims) == 5
     desk.store.close()
 
@@ -127,7 +127,7 @@ async def test_what_comes_while_a_claim_is_under_way_is_claimed_for_after_a_mome
         desk.feeder.landed.clear()  # as while a set is with the writer
         desk.dispatcher.kick(["operator"])
         desk.feeder.landed.set()
-        assert not desk.feeder.kick.is_set()
+        assert not desk.feeder.kicked.is_set()
         assert len(desk.claims) == 2
         await until(lambda: len(desk.claims) == 3)
     desk.store.close()
@@ -137,6 +137,6 @@ async def test_where_nothing_is_believed_a_kick_claims_at_once(desk: Desk) -> No
     async with desk.running():
         desk.feeder.empty_until = 0.0
         desk.dispatcher.kick(["operator"])
-        assert desk.feeder.kick.is_set()
+        assert desk.feeder.kicked.is_set()
         await until(lambda: len(desk.claims) == 2)
     desk.store.close()
