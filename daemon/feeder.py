@@ -39,7 +39,8 @@ class Feeder:
         self.granted: tuple[int, float | None, str] | None = None
         self._put_off: float | None = None  # since when there is a kick that was put off
         self._kicked_after = datetime.min.replace(tzinfo=UTC)  # the last claim there was at the last kick
-        self._again: asyncio.TimerHandle | None = None
+        #: Looks at a kick that was put off.
+        self.again: asyncio.TimerHandle | None = None
 
     def kick(self, last_claim: datetime) -> None:
         """There may be something to claim, committed after this claim was made."""
@@ -53,18 +54,18 @@ class Feeder:
         # Most likely this tells of what a claim came along with, and has; one under way may not see it, and no other
         # is made meanwhile. If it tells of more, a moment is no harm.
         self._put_off = now
-        if self._again is None:
-            self._again = asyncio.get_running_loop().call_later(MOMENT, self._kick_again)
+        if self.again is None:
+            self.again = asyncio.get_running_loop().call_later(MOMENT, self._kick_again)
 
     def _kick_again(self) -> None:
         """A kick was put off, a moment ago at least; but for what a claim made since then has shown not to be there."""
-        self._again = None
+        self.again = None
         if self._put_off is None:
             return
         left = self._put_off + MOMENT - time.monotonic()
         if left > 0 or not self.landed.is_set():
             wait = left if left > 0 else MOMENT
-            self._again = asyncio.get_running_loop().call_later(wait, self._kick_again)
+            self.again = asyncio.get_running_loop().call_later(wait, self._kick_again)
             return
         self._put_off = None
         self.empty_until = 0.0
