@@ -247,7 +247,8 @@ _SAVE_PERIOD = hot.Statement(
     .values(used=bindparam("u"), reserved=bindparam("r"), lapsed=bindparam("l")),
     order=("u", "r", "l", "account", "since"),
 )
-_ADD_PERIOD, _ADD_ENTRIES = hot.insert_into(_period), hot.insert_into(schema.ledger, "id")
+_ADD_PERIOD = hot.insert_into(_period, "account_id", "starts", "ends", "granted", "used", "reserved", "lapsed")
+_ADD_ENTRIES = hot.insert_into(schema.ledger, "account_id", "at", "kind", "pot", "units", "message_id", "reason")
 
 
 def open_account(connection: Connection, account: int, now: datetime) -> None:

@@ -32,9 +32,23 @@ CHUNK = 500
 EXPANSION = ""
 
 _message = schema.message
-_ADD_CHUNKS, _ADD_MESSAGES, _ADD_SEEN = map(hot.insert_into, (schema.chunk, _message, schema.seen))
-_ADD_DELIVERIES = hot.insert_into(schema.delivery, "told")
-_ADD_SEGMENTS = hot.insert_into(schema.segment, "peer_id", "peer_key", "finished")
+_ADD_MESSAGES = hot.insert_into(
+    _message,
+    *("id", "account_id", "origin", "created", "subject", "text", "at", "expires", "urgent", "automatic", "report_to"),
+    *("dsn", "recipients"),
+)
+_ADD_SEEN = hot.insert_into(schema.seen, "account_id", "key", "message_id", "content", "created")
+_ADD_DELIVERIES = hot.insert_into(schema.delivery, "id", "message_id", "channel", "address", "name")
+#: `claims.Grant.take` reads these rows, too.
+_ADD_SEGMENTS = hot.insert_into(
+    schema.segment,
+    *("id", "delivery_id", "message_id", "account_id", "n", "parts", "channel", "address", "route", "state", "rank"),
+    *("due", "expires", "attempts", "payload", "data_coding", "udhi", "concat", "reference", "units", "allotment"),
+    *("period", "urgent", "resent", "node", "submitted"),
+)
+_ADD_CHUNKS = hot.insert_into(
+    schema.chunk, "message_id", "n", "account_id", "rank", "units", "allotment", "period", "recipients"
+)
 _QUEUED, _HELD, _SUBMITTING = State.QUEUED.value, State.HELD.value, State.SUBMITTING.value
 _until = bindparam("until", type_=schema.Instant())
 _MORE = (

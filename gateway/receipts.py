@@ -89,7 +89,10 @@ _ORPHANS = hot.Statement(
     .order_by(_receipt.c.id)
     .with_for_update()
 )
-_ADD = hot.insert_into(_receipt, "id")
+_ADD = hot.insert_into(
+    _receipt,
+    *("at", "route", "peer_id", "peer_key", "address", "sender", "state", "error", "submitted", "done", "segment_id"),
+)
 _ADOPT = update(_receipt).where(_receipt.c.id == bindparam("orphan")).values(segment_id=bindparam("segment"))
 
 

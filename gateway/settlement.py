@@ -113,7 +113,10 @@ _SAVE = hot.Statement(
         "segment",
     ),
 )
-_ADD_ATTEMPTS, _ADD_EVENTS = hot.insert_into(schema.attempt), hot.insert_into(schema.event, "id")
+_ADD_ATTEMPTS = hot.insert_into(
+    schema.attempt, "segment_id", "n", "at", "answered", "route", "result", "code", "detail"
+)
+_ADD_EVENTS = hot.insert_into(schema.event, "message_id", "segment_id", "at", "what", "detail")
 
 
 @dataclass(slots=True)

@@ -122,9 +122,11 @@ def _room(n: int) -> int:
     return -(-n // 8) * 8 if n <= 64 else -(-n // 32) * 32
 
 
-def insert_into(table: Table, *without: str) -> Statement:
-    """The INSERT of whole rows into a table, but for some columns, which the database fills; in the table's order."""
-    columns = [column.name for column in table.c if column.name not in without]
+def insert_into(table: Table, *columns: str) -> Statement:
+    """The INSERT of rows with values for these columns, in this order, which is the table's; the database fills others.
+
+    Whoever puts rows says here what their values are: where the table has another order, nothing is put.
+    """
     return Statement(insert(table).inline(), columns, order=columns)
 
 

@@ -20,7 +20,7 @@ from gateway.store.store import Store
 HOLD, SHARE = schema.hold, schema.share
 NOW = datetime(2026, 3, 10, 12, 0, 0, 123456, tzinfo=UTC)
 
-ADD = hot.insert_into(HOLD)
+ADD = hot.insert_into(HOLD, *HOLD.c.keys())
 FIND = hot.Statement(select(HOLD).where(HOLD.c.name.in_(bindparam("names", expanding=True))).order_by(HOLD.c.name))
 PAIRS = hot.Statement(
     select(HOLD.c.name)
@@ -49,7 +49,7 @@ async def test_rows_go_in_and_come_out_as_they_were(store: Store) -> None:
 
 
 async def test_flags_come_out_as_truth(store: Store) -> None:
-    add = hot.insert_into(SHARE)
+    add = hot.insert_into(SHARE, *SHARE.c.keys())
     await store.run(
         lambda c: add.write(c, [{"route": "one", "account_id": 1, "urgent": flag, "rank": 5} for flag in (True, False)])
     )

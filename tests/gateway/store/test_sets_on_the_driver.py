@@ -21,7 +21,7 @@ from gateway.store.store import Store
 
 HOLD = schema.hold
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-ADD = hot.insert_into(HOLD)
+ADD = hot.insert_into(HOLD, *HOLD.c.keys())
 Way = Callable[[Connection, str], None]
 
 
