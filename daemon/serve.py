@@ -84,7 +84,7 @@ async def _serve(house: House, load: Callable[[], Configuration], manager: Servi
     ]
     try:
         await running
-    except* Exception as group:
+    except ExceptionGroup as group:  # `except*` would put what is raised here into a group again, in Python 3.11.2
         raise _first(group) from group
     finally:
         for task in beside:
