@@ -105,8 +105,7 @@ class Dispatcher:
         self._board.set("route", route, state.value, why)
 
     def receipt(self, receipt: Receipt) -> asyncio.Future[int | None]:
-        if not self.recorder.rides:
-            self.recorder.receipt_comes()
+        self.recorder.receipt_comes()
         done = self._store.ask(verbs.RECEIVE, receipts.Receive(receipt, self._now()), patience=_PATIENCE)
         self.traffic.receipts += 1
         if log.isEnabledFor(logging.DEBUG):

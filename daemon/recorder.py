@@ -72,7 +72,7 @@ class Recorder:
         self.works = asyncio.Event()
         self.works.set()
         #: Whether receipts take outcomes along; where they cannot, they make the outcomes hurry.
-        self.rides = store.ride(verbs.RECEIVE, verbs.SETTLE, self._ride)
+        self._rides = store.ride(verbs.RECEIVE, verbs.SETTLE, self._ride)
 
     def add(self, outcome: Outcome, claimed: datetime | None) -> None:
         """One more to record."""
@@ -85,7 +85,7 @@ class Recorder:
 
     def receipt_comes(self) -> None:
         """A receipt is about to be recorded."""
-        if not self.rides and self._told:
+        if not self._rides and self._told:
             self._hurry.set()
 
     def _take(self) -> list[Told]:
